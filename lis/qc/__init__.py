@@ -1,0 +1,1 @@
+"""Quality control: rules, gates, recording, what people do and see."""

@@ -1,0 +1,166 @@
+"""Which control level was measured, against which target, and what its plan asks for (S22).
+
+    id of a level in use, marked as control      -> that level
+    id of a level in use, marked as patient      -> CONTROL_UNDER_PATIENT_ID, held
+    other id, marked as control                  -> UNKNOWN_CONTROL, held; the caller asks whether the id is
+                                                    a live accession and then says PATIENT_UNDER_CONTROL_ID
+    other id, marked as patient                  -> not a control
+
+An id that two lots in use share is decided by the lot in the message, else by nobody: held. A message that
+names another lot than the one its id belongs to is held too, and so is one that names another level or
+material of ours. So is a level without a target.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from datetime import UTC, datetime
+
+from sqlalchemy.orm import Session
+
+from lis.domain.control import ControlMeasurement, ControlTarget
+from lis.domain.ids import bounded_key
+from lis.domain.messages import (
+    Reason,
+    ReportedControl,
+    ReportedObservation,
+    ResultStatus,
+    SubjectKind,
+)
+from lis.qc.gate import Plan
+from lis.store import control_queries as queries
+from lis.store.control_queries import LoadedLevel
+from lis.store.rows import Target
+
+FINAL_STATUSES = frozenset({ResultStatus.FINAL, ResultStatus.CORRECTED, ResultStatus.AMENDED})
+
+
+class LoadedControls:
+    """The levels of the lots in use, and their targets, as one unit reads them."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.levels = queries.levels_in_use(session)
+        self._levels_by_id: dict[str, list[LoadedLevel]] = defaultdict(list)
+        for level in self.levels:
+            for specimen in level.specimen_ids:
+                self._levels_by_id[specimen].append(level)
+        self._level_names = {level.level for level in self.levels}
+        self._materials = {level.material for level in self.levels}
+        self._targets: dict[str, list[Target]] = {}
+
+    def is_control_id(self, specimen: str) -> bool:
+        """Whether an id belongs to a control level in use."""
+        return specimen in self._levels_by_id
+
+    def is_control(
+        self,
+        device_id: int,  # noqa: ARG002 - lots are loaded for the whole laboratory until devices differ
+        reported: ReportedObservation,
+    ) -> LoadedLevel | Reason | None:
+        """The level that was measured, the reason to hold, or None for a patient's result (S22)."""
+        levels = self._levels_by_id.get(reported.specimen, [])
+        if reported.kind is not SubjectKind.CONTROL:
+            return Reason.CONTROL_UNDER_PATIENT_ID if levels else None
+        lot = reported.control.lot if reported.control else ""
+        fitting = [level for level in levels if not lot or level.lot == lot]
+        if len(fitting) != 1 or self._contradicts(reported.control, fitting[0]):
+            return Reason.UNKNOWN_CONTROL
+        return fitting[0]
+
+    def _contradicts(self, said: ReportedControl | None, level: LoadedLevel) -> bool:
+        """Whether the message names another level or material of ours; words we do not use say nothing."""
+        if said is None:
+            return False
+        is_other_level = said.level != level.level and said.level in self._level_names
+        is_other_material = said.material != level.material and said.material in self._materials
+        return is_other_level or is_other_material
+
+    def load_targets(self, tests: Collection[str]) -> None:
+        """Read the targets of some tests in one query; those read before are kept."""
+        missing = set(tests) - set(self._targets)
+        for test in missing:
+            self._targets[test] = []
+        level_ids = [level.level_id for level in self.levels]
+        if missing and level_ids:
+            for target in queries.targets_of(self._session, level_ids, missing):
+                self._targets[target.test_code].append(target)
+
+    def target(
+        self, level: LoadedLevel, device_id: int, test_code: str, at: datetime
+    ) -> ControlTarget | None:
+        """The target in force at `at`, or None when this level does not control this test."""
+        self.load_targets({test_code})
+        row = target_in_force(self._targets[test_code], level.level_id, device_id, at)
+        if row is None:
+            return None
+        return ControlTarget(
+            lot_id=level.lot_id,
+            level_id=level.level_id,
+            level=level.level,
+            mean=row.mean,
+            sd=row.sd,
+            target_id=row.id,
+            material_id=level.material_id,
+        )
+
+    def plan(self, device_id: int, test_code: str, at: datetime) -> Plan:
+        """The levels that a run of this test must hold."""
+        return frozenset(
+            (level.material_id, level.level)
+            for level in self.levels
+            if self.target(level, device_id, test_code, at) is not None
+        )
+
+
+def run_key(
+    device_id: int, test_code: str, observation: ReportedObservation, analysed_at: datetime
+) -> str:
+    """S19: instrument, specimen, test, time and run, as the instrument said them.
+
+    The reported time, because the clock's offset is measured anew with every message and a resend must
+    have the key of the original.
+    """
+    at = (observation.observed_at or analysed_at).astimezone(UTC).isoformat()
+    return bounded_key(f"{device_id}|{observation.specimen}|{test_code}|{at}|{observation.run}|=")
+
+
+def target_in_force(
+    targets: Iterable[Target], level_id: int, device_id: int, at: datetime
+) -> Target | None:
+    """The last target of a level that began by `at`; the device's own before a general one.
+
+    A target whose SD is not above zero cannot judge anything and counts as absent.
+    """
+    fitting = [
+        target
+        for target in targets
+        if target.level_id == level_id
+        and target.device_id in (device_id, None)
+        and target.effective_from <= at
+    ]
+    best = max(
+        fitting,
+        key=lambda target: (target.device_id is not None, target.effective_from, target.id),
+        default=None,
+    )
+    return best if best is not None and best.sd > 0 else None
+
+
+def measurement_of(
+    identity: str, observation: ReportedObservation, at: datetime, target: ControlTarget
+) -> ControlMeasurement:
+    """A reported control as a measurement; `identity` is its run key."""
+    value = observation.value
+    is_flagged = (
+        observation.is_abnormal_flagged
+        or bool(observation.holds)
+        or observation.status not in FINAL_STATUSES
+    )
+    return ControlMeasurement(
+        at=at,
+        value=None if value.is_censored else value.number,
+        target=target,
+        is_flagged=is_flagged,
+        key=identity + value.text,
+        reported=value.text,
+    )

@@ -1,0 +1,63 @@
+"""The benches measure what they say: the shape of their figures, and that work was done."""
+
+import sys
+
+import pytest
+
+from lis.cli import bench_intake, bench_many, bench_qc
+from lis.cli.bench_astm import astm_figures
+from lis.cli.bench_timing import BenchPeerMissing, Figure
+
+
+def named(figures: list[Figure]) -> dict[str, Figure]:
+    return {figure["what"]: figure for figure in figures}
+
+
+def test_the_astm_figures_have_their_peer_and_both_sides_agree():
+    figures = named(astm_figures(round_s=0.01, rounds=1))
+
+    assert set(figures) == {"astm_typed_parse_of_python_astm", "astm_build_of_join_and_checksum"}
+    assert figures["astm_typed_parse_of_python_astm"]["ratio"] > 0
+    for figure in figures.values():
+        assert figure["ratio"] == pytest.approx(figure["value"] / figure["peer"]["value"])
+
+
+def test_a_missing_astm_peer_is_named_with_the_way_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "astm", None)
+
+    with pytest.raises(BenchPeerMissing, match=r"pip install 'lis\[bench\]'"):
+        astm_figures(round_s=0.01, rounds=1)
+
+
+def test_the_qc_figures_stand_alone():
+    figures = named(bench_qc.figures(runs=120, rounds=1))
+
+    assert set(figures) == {"points_per_s_break_mode", "points_per_s_all_mode", "judge_one_p99_ms"}
+    assert all(figure["value"] > 0 and figure["peer"] is None for figure in figures.values())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_the_intake_figures_come_from_a_house_that_releases():
+    figures = named(bench_intake.figures(rounds=1, load_s=0.5, tubes=50))
+
+    assert set(figures) >= {
+        "ingest_of_raw_writer",
+        "full_path_of_raw_insert",
+        "ack_p99_ms_mllp",
+        "ack_p99_ms_astm",
+        "fsync_p99_ms",
+        "full_path_results_per_s",
+    }
+    assert figures["full_path_released_share"]["value"] == 1.0
+    for name in ("ingest_of_raw_writer", "full_path_of_raw_insert"):
+        assert 0 < figures[name]["ratio"] < 1  # the floor is the floor
+
+
+def test_bench_many_acknowledges_everything_and_keeps_the_order_of_each_analyzer():
+    found = named(bench_many.figures(seconds=4.0, analyzers=6, stored=60))
+    assert found["many_unacknowledged"]["value"] == 0
+    assert found["drain_out_of_order"]["value"] == 0
+    for wire in ("mllp", "astm"):
+        assert found[f"many_messages_{wire}"]["value"] > 0
+        assert found[f"drain_5000_processed_s_{wire}"]["value"] > 0

@@ -19,7 +19,7 @@ import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -260,6 +260,19 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    passed = session.config.stash[PASSED_ON]
+    told = getattr(session.config, "workeroutput", None)  # pytest-xdist: a worker tells the main process
+    if told is not None:
+        told["passed_on"] = dict(passed)
+        return
     counts = session.config.rootpath / STORE_COUNTS
     counts.parent.mkdir(exist_ok=True)
-    counts.write_text(json.dumps(session.config.stash[PASSED_ON]), encoding="utf-8")
+    counts.write_text(json.dumps(passed), encoding="utf-8")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Called in the main process when a worker of pytest-xdist has ended."""
+    del error
+    told = getattr(node, "workeroutput", {})  # a worker that crashed tells nothing
+    node.config.stash[PASSED_ON].update(told.get("passed_on", {}))

@@ -2,9 +2,8 @@
 
 from datetime import timedelta
 
-from lis.store.system_rows import LoginFailure
 from lis.store.unit import Unit
-from lis.store.user_queries import login_failure
+from lis.store.user_queries import counted_failure, login_failure
 
 
 def is_locked(unit: Unit, subject: str) -> bool:
@@ -15,10 +14,7 @@ def is_locked(unit: Unit, subject: str) -> bool:
 
 def count_failure(unit: Unit, subject: str, *, limit: int, lock: timedelta) -> None:
     """Count one failure; lock the subject for `lock` at `limit` failures within `lock`."""
-    row = login_failure(unit.session, subject)
-    if row is None:
-        row = LoginFailure(subject=subject, failures=0, last_at=unit.now)
-        unit.session.add(row)
+    row = counted_failure(unit.session, subject, at=unit.now)
     row.failures = row.failures + 1 if unit.now - row.last_at < lock else 1
     row.last_at = unit.now
     if row.failures >= limit:

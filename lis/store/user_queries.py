@@ -2,10 +2,18 @@
 
 from datetime import datetime
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, text, update
 from sqlalchemy.orm import Session as Connection
 
 from lis.store.system_rows import LoginFailure, OneTimeToken, Session, User, UserRole
+
+_FIRST_FAILURE = text(
+    "INSERT INTO login_failure (subject, failures, last_at) VALUES (:subject, 0, :at) "
+    "ON CONFLICT (subject) DO NOTHING"
+).bindparams(
+    bindparam("subject", type_=LoginFailure.subject.type),
+    bindparam("at", type_=LoginFailure.last_at.type),
+)
 
 
 def user_by_login(session: Connection, login: str) -> User | None:
@@ -67,6 +75,18 @@ def end_sessions(session: Connection, user_id: int, at: datetime) -> None:
 def login_failure(session: Connection, subject: str) -> LoginFailure | None:
     """The count of failures of an account or an address."""
     return session.get(LoginFailure, subject)
+
+
+def counted_failure(session: Connection, subject: str, *, at: datetime) -> LoginFailure:
+    """The count to add to, made if it is the first and locked until the unit ends.
+
+    Several knock at once, and the first failure of each would insert the same row.
+    """
+    session.execute(_FIRST_FAILURE, {"subject": subject, "at": at})
+    return session.scalars(
+        select(LoginFailure).where(LoginFailure.subject == subject).with_for_update(),
+        execution_options={"populate_existing": True},  # it may have been read before it was locked
+    ).one()
 
 
 def forget_failures(session: Connection, subject: str) -> None:

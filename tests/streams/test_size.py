@@ -151,6 +151,7 @@ async def test_an_astm_session_of_ten_megabytes_stays_below_three_times_its_size
 
 def test_a_frame_of_64_kilobytes_is_held_as_frame_text_record_and_message_and_no_more() -> None:
     frames = list(astm_frames(64_000, 63_900))
+    received(iter(frames))  # caches, and what a coverage tool notes about lines it first sees
     with peak_memory() as peak:
         size_bytes = received(iter(frames), read_bytes=1_000)
     assert peak[0] < 4.2 * size_bytes

@@ -102,7 +102,9 @@ def served(laboratory: Laboratory) -> Iterator[str]:
 
 @contextmanager
 def served_app(app: FastAPI) -> Iterator[str]:
-    listener = socket.create_server(("127.0.0.1", 0))
+    # with the protocol named, as asyncio does for its own: only then are small answers sent at once
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
     server = _Server(config)
     thread = threading.Thread(target=server.run, args=([listener],), name="web", daemon=True)

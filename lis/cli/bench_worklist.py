@@ -130,7 +130,9 @@ def _running(folder: Path) -> Iterator[int]:
     )
     app = create_app(laboratory)
     mount_pages(app, laboratory)
-    listener = socket.create_server(("127.0.0.1", 0))
+    # the protocol named, as for `lis serve`: only then does asyncio send small answers at once
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
     thread = threading.Thread(target=server.run, args=([listener],), name="web", daemon=True)
     thread.start()

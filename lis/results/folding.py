@@ -277,8 +277,9 @@ class Fold:
             person=facts.people.get(specimen.patient_id) if specimen else None,
             orders=facts.orders.get(specimen.id, ()) if specimen else (),
             same_key=facts.runs_by_key.get(run_key(item.device.id, reported), ()),
-            same_test=facts.runs_by_tube.get((specimen.id, code), ()) if specimen else (),
-            past=facts.past.get((specimen.patient_id, code), ()) if specimen else (),
+            # values of codes that nobody mapped are no runs of each other
+            same_test=facts.runs_by_tube.get((specimen.id, code), ()) if specimen and code else (),
+            past=facts.past.get((specimen.patient_id, code), ()) if specimen and code else (),
             gate=gate,
             excuse=excuse,
             known_types=self._types,

@@ -506,6 +506,13 @@ def test_S26_an_unknown_collection_time_holds_stability_limited_tests(laboratory
 # --- promises 2 and 3 ---------------------------------------------------------------------------
 
 
+def test_values_of_codes_that_nobody_mapped_are_no_runs_of_each_other(laboratory, observation):
+    tube = laboratory.order("UREA")
+    laboratory.send(observation(tube, "4.2", "STRANGE"), observation(tube, "7", "STRANGER"))
+    assert all("unknown_test" in row.holds for row in laboratory.rows())
+    assert not any("second_run" in row.holds for row in laboratory.rows())
+
+
 def test_promise_3_an_unknown_test_is_held_and_the_rest_goes_on(laboratory, observation):
     laboratory.controls("CREA")
     tube = laboratory.order("CREA")

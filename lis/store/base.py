@@ -1,11 +1,12 @@
 """The declarative base of all rows, and the column types that keep their meaning on both stores.
 
 Rows are SQLAlchemy 2 mapped dataclasses: plain, typed, comparable, and defined once. SQLite and
-PostgreSQL differ in what a number, a time or a text may be, so four types keep the meaning:
+PostgreSQL differ in what a number, a time or a text may be, so five types keep the meaning:
 
 * `UtcTime`: aware datetimes, stored in UTC, read back aware;
 * `ExactDecimal`: decimals as text, because SQLite's NUMERIC is a binary float;
 * `StorableText`: text, with a visible sign for NUL and for lone surrogates, which PostgreSQL refuses;
+* `FoldedText`: text whose index serves searches by the beginning;
 * `Key`: 64-bit integer keys that SQLite can autoincrement.
 """
 
@@ -16,7 +17,7 @@ from typing import Annotated, Any
 
 from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Enum, Integer, MetaData, String
 from sqlalchemy.orm import DeclarativeBase, MappedAsDataclass, mapped_column
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -94,6 +95,16 @@ class StorableText(TypeDecorator[str]):
         dialect: Dialect,  # noqa: ARG002 - SQLAlchemy's signature
     ) -> str | None:
         return None if value is None else storable_text(value)
+
+
+class FoldedText(StorableText):
+    """Text that is searched by its beginning: sorted by code points on both stores, so an index serves ranges."""
+
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
+        collation = "C" if dialect.name == "postgresql" else None
+        return dialect.type_descriptor(String(collation=collation))
 
 
 BigKey = BigInteger().with_variant(Integer, "sqlite")

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import func, or_, select, tuple_
+from sqlalchemy import ColumnElement, select, tuple_
 from sqlalchemy.orm import Session
 
+from lis.domain.names import folded, prefix_range
 from lis.store.order_rows import Requisition
-from lis.store.people_rows import Patient, PatientAccess, PatientIdentifier, Site
+from lis.store.people_rows import Patient, PatientAccess, PatientContact, PatientIdentifier, Site
 
 
 def site_by_name(session: Session, name: str) -> Site | None:
@@ -56,25 +57,38 @@ def identifiers_of(session: Session, patient_id: int) -> list[PatientIdentifier]
 
 
 def find_patients(session: Session, text: str, *, limit: int) -> list[Patient]:
-    """Patients whose family name begins so, or who hold exactly this identifier; by name."""
+    """Patients whose name begins so, or who hold exactly this identifier or telephone; by name.
+
+    `ива анн` finds Иванова Анна: the first word begins the name, the others begin words of it.
+    """
     wanted = text.strip()
-    holders = select(PatientIdentifier.patient_id).where(PatientIdentifier.value == wanted)
-    family, _, given = wanted.partition(" ")
-    by_name = func.lower(Patient.family_name).startswith(family.lower(), autoescape=True)
-    if given:
-        by_name = by_name & func.lower(Patient.given_name).startswith(
-            given.strip().lower(), autoescape=True
+    keys: set[int] = set()
+    for held in (PatientIdentifier, PatientContact):
+        keys |= set(
+            session.scalars(select(held.patient_id).where(held.value == wanted).limit(limit))
         )
-    # SQLite's lower() knows ASCII only: the name as typed, and capitalised, is tried beside it.
-    plain = Patient.family_name.startswith(family.capitalize(), autoescape=True)
-    query = select(Patient).where(
-        Patient.merged_into_id.is_(None), or_(by_name, plain, Patient.id.in_(holders))
+    by_name = name_begins(wanted)
+    of_name = select(Patient).where(Patient.merged_into_id.is_(None), by_name)
+    found = list(
+        session.scalars(of_name.order_by(Patient.folded_name, Patient.id).limit(limit))
+        if folded(wanted)
+        else ()
     )
-    return list(
-        session.scalars(
-            query.order_by(Patient.family_name, Patient.given_name, Patient.id).limit(limit)
-        )
-    )
+    if keys:
+        known = {row.id for row in found}
+        holders = select(Patient).where(Patient.merged_into_id.is_(None), Patient.id.in_(keys))
+        found = [row for row in session.scalars(holders) if row.id not in known] + found
+    return found[:limit]
+
+
+def name_begins(text: str) -> ColumnElement[bool]:
+    """Whether a name begins with the first word and has words that begin with each of the others."""
+    first, _, rest = folded(text).partition(" ")
+    low, high = prefix_range(first)
+    condition = (Patient.folded_name >= low) & (Patient.folded_name < high)
+    for word in rest.split():
+        condition &= Patient.folded_name.contains(f" {word}", autoescape=True)
+    return condition
 
 
 def access_by_hash(session: Session, token_hash: str) -> PatientAccess | None:

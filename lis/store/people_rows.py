@@ -2,10 +2,14 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import Connection, ForeignKey, Index, UniqueConstraint, event
+from sqlalchemy.engine.default import DefaultExecutionContext
+from sqlalchemy.orm import Mapped, Mapper, mapped_column
 
-from lis.store.base import Base, Key
+from lis.domain.names import folded
+from lis.store.base import Base, FoldedText, Key
+
+NAME_PARTS = ("family_name", "given_name", "middle_name")
 
 
 class Site(Base):
@@ -16,6 +20,12 @@ class Site(Base):
     id: Mapped[Key] = mapped_column(init=False)
     name: Mapped[str] = mapped_column(unique=True)
     timezone: Mapped[str]
+
+
+def _folded_on_insert(context: DefaultExecutionContext) -> str:
+    """For inserts of any kind, in bulk as well."""
+    row: dict[str, str | None] = context.get_current_parameters()  # type: ignore[no-untyped-call]  # SQLAlchemy's
+    return folded(*(row.get(part) or "" for part in NAME_PARTS))
 
 
 class Patient(Base):
@@ -35,13 +45,24 @@ class Patient(Base):
     language: Mapped[str] = mapped_column(default="")
     merged_into_id: Mapped[int | None] = mapped_column(ForeignKey("patient.id"), default=None)
     version: Mapped[int] = mapped_column(default=1)
+    folded_name: Mapped[str] = mapped_column(
+        FoldedText(), init=False, repr=False, compare=False, insert_default=_folded_on_insert
+    )  # for searches; follows the name by itself
+
+
+@event.listens_for(Patient, "before_update")
+def _fold_again(_mapper: Mapper[Patient], _connection: Connection, row: Patient) -> None:
+    row.folded_name = folded(*(getattr(row, part) for part in NAME_PARTS))
 
 
 class PatientIdentifier(Base):
     """One identifier of a patient: (system, value) with the issuer that assigned it."""
 
     __tablename__ = "patient_identifier"
-    __table_args__ = (UniqueConstraint("system", "issuer", "value"),)
+    __table_args__ = (
+        UniqueConstraint("system", "issuer", "value"),
+        Index("ix_patient_identifier_value", "value"),
+    )
 
     id: Mapped[Key] = mapped_column(init=False)
     patient_id: Mapped[int] = mapped_column(ForeignKey("patient.id"), index=True)
@@ -80,3 +101,5 @@ class PatientAccess(Base):
 
 
 Index("ix_patient_name", Patient.family_name, Patient.given_name)
+Index("ix_patient_folded_name", Patient.folded_name, Patient.id)
+Index("ix_patient_contact_value", PatientContact.value)

@@ -12,6 +12,7 @@ from lis.store.control_rows import (
     ReagentLoad,
     Target,
 )
+from lis.store.list_rows import OrderDraft, SavedFilter, Telling
 from lis.store.observation_rows import (
     Attachment,
     CriticalCall,
@@ -72,6 +73,7 @@ __all__ = [
     "LoginFailure",
     "Observation",
     "OneTimeToken",
+    "OrderDraft",
     "Outbox",
     "OutboxState",
     "Patient",
@@ -82,12 +84,14 @@ __all__ = [
     "ReagentLoad",
     "ReportDelivery",
     "Requisition",
+    "SavedFilter",
     "Sequence",
     "ServiceRequest",
     "Session",
     "Site",
     "Specimen",
     "Target",
+    "Telling",
     "UnreadableRecord",
     "User",
     "UserRole",

@@ -10,7 +10,7 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import Enum, Integer
 
-from lis.store.base import ExactDecimal, StorableText, UtcTime
+from lis.store.base import ExactDecimal, FoldedText, StorableText, UtcTime
 from lis.store.migrations.migrating import OWN_TABLES
 from lis.store.rows import Base
 
@@ -24,6 +24,8 @@ def render_type(kind: str, item: Any, _context: AutogenContext) -> str | Literal
             return "sa.DateTime(timezone=True)"
         case ExactDecimal():
             return "sa.String(length=64)"
+        case FoldedText():
+            return 'sa.String().with_variant(sa.String(collation="C"), "postgresql")'
         case StorableText():
             return "sa.String()"
         case Enum():

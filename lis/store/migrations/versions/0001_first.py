@@ -204,6 +204,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_one_time_token")),
     )
     op.create_table(
+        "order_draft",
+        sa.Column("user", sa.String(), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("user", name=op.f("pk_order_draft")),
+    )
+    op.create_table(
         "outbox",
         sa.Column(
             "id",
@@ -238,6 +245,21 @@ def upgrade() -> None:
         )
         batch_op.create_index("ix_outbox_order", ["destination", "order_key", "id"], unique=False)
 
+    op.create_table(
+        "saved_filter",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("user", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_saved_filter")),
+        sa.UniqueConstraint("user", "name", name=op.f("uq_saved_filter_user_name")),
+    )
     op.create_table(
         "sequence",
         sa.Column("name", sa.String(), nullable=False),
@@ -326,6 +348,11 @@ def upgrade() -> None:
             "merged_into_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
         ),
         sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column(
+            "folded_name",
+            sa.String().with_variant(sa.String(collation="C"), "postgresql"),
+            nullable=False,
+        ),
         sa.ForeignKeyConstraint(
             ["merged_into_id"], ["patient.id"], name=op.f("fk_patient_merged_into_id")
         ),
@@ -335,6 +362,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("patient", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_patient_family_name"), ["family_name"], unique=False)
+        batch_op.create_index("ix_patient_folded_name", ["folded_name", "id"], unique=False)
         batch_op.create_index("ix_patient_name", ["family_name", "given_name"], unique=False)
 
     op.create_table(
@@ -591,6 +619,7 @@ def upgrade() -> None:
         batch_op.create_index(
             batch_op.f("ix_patient_contact_patient_id"), ["patient_id"], unique=False
         )
+        batch_op.create_index("ix_patient_contact_value", ["value"], unique=False)
 
     op.create_table(
         "patient_identifier",
@@ -618,6 +647,7 @@ def upgrade() -> None:
         batch_op.create_index(
             batch_op.f("ix_patient_identifier_patient_id"), ["patient_id"], unique=False
         )
+        batch_op.create_index("ix_patient_identifier_value", ["value"], unique=False)
 
     op.create_table(
         "quarantine",
@@ -864,6 +894,34 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("target", schema=None) as batch_op:
         batch_op.create_index("ix_target_level_test", ["level_id", "test_code"], unique=False)
+
+    op.create_table(
+        "telling",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column(
+            "requisition_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("told_by", sa.String(), nullable=False),
+        sa.Column("told_to", sa.String(), nullable=False),
+        sa.Column("relation", sa.String(), nullable=False),
+        sa.Column("telephone", sa.String(), nullable=False),
+        sa.Column("note", sa.String(), nullable=False),
+        sa.Column("told", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["requisition_id"], ["requisition.id"], name=op.f("fk_telling_requisition_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_telling")),
+    )
+    with op.batch_alter_table("telling", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_telling_requisition_id"), ["requisition_id"], unique=False
+        )
 
     op.create_table(
         "control_point",

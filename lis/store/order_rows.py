@@ -3,11 +3,14 @@
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lis.domain.lifecycle import RequestState, SpecimenState, WorkOrderState
 from lis.store.base import Base, Key
+
+# As written in the partial index, or a query does not use it.
+WORK_ORDER_IS_UNFINISHED = "state NOT IN ('resulted','cancelled')"
 
 
 class Requisition(Base):
@@ -21,7 +24,7 @@ class Requisition(Base):
     patient_id: Mapped[int] = mapped_column(ForeignKey("patient.id"), index=True)
     created_at: Mapped[datetime]
     source: Mapped[str] = mapped_column(default="")  # EMR name, or "form"
-    placer_group: Mapped[str] = mapped_column(default="")
+    placer_group: Mapped[str] = mapped_column(default="", index=True)
     placer_authority: Mapped[str] = mapped_column(default="")
     requester: Mapped[str] = mapped_column(default="")
     requester_code: Mapped[str] = mapped_column(default="")
@@ -95,7 +98,16 @@ class WorkOrder(Base):
     """One test on one specimen for one analyzer (LAW: AWOS); `public_id` is never reused."""
 
     __tablename__ = "work_order"
-    __table_args__ = (Index("ix_work_order_specimen_test", "specimen_id", "test_code"),)
+    __table_args__ = (
+        Index("ix_work_order_specimen_test", "specimen_id", "test_code"),
+        Index(  # the work plan and the outstanding list
+            "ix_work_order_unfinished",
+            "test_code",
+            "specimen_id",
+            sqlite_where=text(WORK_ORDER_IS_UNFINISHED),
+            postgresql_where=text(WORK_ORDER_IS_UNFINISHED),
+        ),
+    )
 
     id: Mapped[Key] = mapped_column(init=False)
     public_id: Mapped[str] = mapped_column(unique=True)

@@ -746,6 +746,9 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("requisition", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_requisition_patient_id"), ["patient_id"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_requisition_placer_group"), ["placer_group"], unique=False
+        )
 
     op.create_table(
         "patient_access",
@@ -1039,6 +1042,13 @@ def upgrade() -> None:
         )
         batch_op.create_index(
             "ix_work_order_specimen_test", ["specimen_id", "test_code"], unique=False
+        )
+        batch_op.create_index(
+            "ix_work_order_unfinished",
+            ["test_code", "specimen_id"],
+            unique=False,
+            sqlite_where=sa.text("state NOT IN ('resulted','cancelled')"),
+            postgresql_where=sa.text("state NOT IN ('resulted','cancelled')"),
         )
 
     op.create_table(

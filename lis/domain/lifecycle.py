@@ -176,11 +176,13 @@ SERVICE_REQUEST: StateTable[RequestState, RequestEvent] = StateTable(
         (_R.ACTIVE, _Q.REVOKE): _R.REVOKED,
         (_R.ACTIVE, _Q.MARK_WRONG): _R.ENTERED_IN_ERROR,
         (_R.ON_HOLD, _Q.ACTIVATE): _R.ACTIVE,
+        (_R.ON_HOLD, _Q.HOLD): IGNORE,
         (_R.ON_HOLD, _Q.REVOKE): _R.REVOKED,
         (_R.COMPLETED, _Q.COMPLETE): IGNORE,
         (_R.COMPLETED, _Q.REOPEN): _R.ACTIVE,
         (_R.COMPLETED, _Q.MARK_WRONG): _R.ENTERED_IN_ERROR,
         (_R.REVOKED, _Q.REVOKE): IGNORE,
+        (_R.REVOKED, _Q.HOLD): _R.ON_HOLD,  # ordered again after its cancel: a person decides
         (_R.REVOKED, _Q.ACTIVATE): _R.ACTIVE,  # reinstated by a person (S21)
     },
 )

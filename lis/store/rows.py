@@ -23,6 +23,14 @@ from lis.store.observation_rows import (
 )
 from lis.store.order_rows import Requisition, Sequence, ServiceRequest, Specimen, WorkOrder
 from lis.store.people_rows import Patient, PatientAccess, PatientContact, PatientIdentifier, Site
+from lis.store.referral_rows import (
+    IdentityIssue,
+    OrderChange,
+    OrderCode,
+    PatientMerge,
+    PatientSaid,
+    PlacerOrder,
+)
 from lis.store.step_rows import AnalyzerStep
 from lis.store.system_rows import (
     Audit,
@@ -66,6 +74,7 @@ __all__ = [
     "GateException",
     "GateProjection",
     "HostQueryLog",
+    "IdentityIssue",
     "Inbox",
     "InboxState",
     "Journal",
@@ -73,6 +82,8 @@ __all__ = [
     "LoginFailure",
     "Observation",
     "OneTimeToken",
+    "OrderChange",
+    "OrderCode",
     "OrderDraft",
     "Outbox",
     "OutboxState",
@@ -80,6 +91,9 @@ __all__ = [
     "PatientAccess",
     "PatientContact",
     "PatientIdentifier",
+    "PatientMerge",
+    "PatientSaid",
+    "PlacerOrder",
     "Quarantine",
     "ReagentLoad",
     "ReportDelivery",

@@ -204,6 +204,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_one_time_token")),
     )
     op.create_table(
+        "order_code",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("sent", sa.String(), nullable=False),
+        sa.Column("code", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_order_code")),
+        sa.UniqueConstraint("source", "sent", name=op.f("uq_order_code_source_sent")),
+    )
+    op.create_table(
         "order_draft",
         sa.Column("user", sa.String(), nullable=False),
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
@@ -327,6 +341,39 @@ def upgrade() -> None:
         sa.UniqueConstraint("name", name=op.f("uq_device_name")),
         sa.UniqueConstraint("public_id", name=op.f("uq_device_public_id")),
     )
+    op.create_table(
+        "identity_issue",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("stamp", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("inbox_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("detail", sa.JSON(), nullable=False),
+        sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("resolved_by", sa.String(), nullable=False),
+        sa.Column("resolution", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["inbox_id"], ["inbox.id"], name=op.f("fk_identity_issue_inbox_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_identity_issue")),
+        sa.UniqueConstraint(
+            "source",
+            "stamp",
+            "kind",
+            "subject",
+            name=op.f("uq_identity_issue_source_stamp_kind_subject"),
+        ),
+    )
+    with op.batch_alter_table("identity_issue", schema=None) as batch_op:
+        batch_op.create_index("ix_identity_issue_open", ["resolved_at", "id"], unique=False)
+
     op.create_table(
         "patient",
         sa.Column(
@@ -649,6 +696,62 @@ def upgrade() -> None:
         )
         batch_op.create_index("ix_patient_identifier_value", ["value"], unique=False)
 
+    op.create_table(
+        "patient_merge",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column(
+            "retired_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column(
+            "surviving_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("merged_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("merged_by", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("stamp", sa.String(), nullable=False),
+        sa.Column("moved", sa.JSON(), nullable=False),
+        sa.Column("unmerged_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("unmerged_by", sa.String(), nullable=False),
+        sa.Column("unmerge_reason", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["retired_id"], ["patient.id"], name=op.f("fk_patient_merge_retired_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["surviving_id"], ["patient.id"], name=op.f("fk_patient_merge_surviving_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_patient_merge")),
+    )
+    with op.batch_alter_table("patient_merge", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_patient_merge_retired_id"), ["retired_id"], unique=False
+        )
+        batch_op.create_index(
+            batch_op.f("ix_patient_merge_surviving_id"), ["surviving_id"], unique=False
+        )
+
+    op.create_table(
+        "patient_said",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column(
+            "patient_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("said", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["patient_id"], ["patient.id"], name=op.f("fk_patient_said_patient_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_patient_said")),
+        sa.UniqueConstraint("patient_id", name=op.f("uq_patient_said_patient_id")),
+    )
     op.create_table(
         "quarantine",
         sa.Column(
@@ -997,6 +1100,79 @@ def upgrade() -> None:
             "service_request_id", name=op.f("uq_diagnostic_report_service_request_id")
         ),
     )
+    op.create_table(
+        "order_change",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column(
+            "service_request_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=False,
+        ),
+        sa.Column("field", sa.String(), nullable=False),
+        sa.Column("stamp", sa.String(), nullable=False),
+        sa.Column("noted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("had", sa.String(), nullable=False),
+        sa.Column("said", sa.String(), nullable=False),
+        sa.Column("is_applied", sa.Boolean(), nullable=False),
+        sa.Column("inbox_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("acknowledged_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("acknowledged_by", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(["inbox_id"], ["inbox.id"], name=op.f("fk_order_change_inbox_id")),
+        sa.ForeignKeyConstraint(
+            ["service_request_id"],
+            ["service_request.id"],
+            name=op.f("fk_order_change_service_request_id"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_order_change")),
+        sa.UniqueConstraint(
+            "service_request_id",
+            "field",
+            "stamp",
+            name=op.f("uq_order_change_service_request_id_field_stamp"),
+        ),
+    )
+    with op.batch_alter_table("order_change", schema=None) as batch_op:
+        batch_op.create_index("ix_order_change_open", ["acknowledged_at", "id"], unique=False)
+
+    op.create_table(
+        "placer_order",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("number", sa.String(), nullable=False),
+        sa.Column("authority", sa.String(), nullable=False),
+        sa.Column(
+            "service_request_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=True,
+        ),
+        sa.Column("said", sa.JSON(), nullable=False),
+        sa.Column("settled", sa.JSON(), nullable=False),
+        sa.Column("is_refused", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["service_request_id"],
+            ["service_request.id"],
+            name=op.f("fk_placer_order_service_request_id"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_placer_order")),
+        sa.UniqueConstraint(
+            "source", "number", "authority", name=op.f("uq_placer_order_source_number_authority")
+        ),
+    )
+    with op.batch_alter_table("placer_order", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_placer_order_service_request_id"), ["service_request_id"], unique=False
+        )
+
     op.create_table(
         "work_order",
         sa.Column(

@@ -261,12 +261,18 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     passed = session.config.stash[PASSED_ON]
-    told = getattr(session.config, "workeroutput", None)  # pytest-xdist: a worker tells the main process
+    told = getattr(
+        session.config, "workeroutput", None
+    )  # pytest-xdist: a worker tells the main process
     if told is not None:
         told["passed_on"] = dict(passed)
         return
     counts = session.config.rootpath / STORE_COUNTS
     counts.parent.mkdir(exist_ok=True)
+    if session.config.getoption(
+        "lf"
+    ):  # what failed before is looked at once more: it adds to that run
+        passed.update(json.loads(counts.read_text(encoding="utf-8")))
     counts.write_text(json.dumps(passed), encoding="utf-8")
 
 

@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 from lis.domain.quantity import ReportedValue
+
+BY_HAND: Final = "by-hand"  # the driver of what a person measured and typed
 
 
 class Protocol(StrEnum):
@@ -51,6 +54,7 @@ class ValueBasis(StrEnum):
     UNDILUTED = "undiluted"
     CORRECTED = "corrected"
     RAW = "raw"
+    MULTIPLIED = "multiplied"  # raw as sent; the laboratory multiplied the number beside the text
     UNKNOWN = "unknown"
 
 
@@ -127,6 +131,7 @@ class Reason(StrEnum):
     RULES_MISSING = "rules_missing"
     AUTOMATIC_OFF = "automatic_off"  # the stop button of this test is pressed
     WAITS_FOR_COMPANION = "waits_for_companion"
+    WAITS_FOR_REPEAT = "waits_for_repeat"  # a rule asked to measure once more
     PROCESSING_FAILED = "processing_failed"
 
 

@@ -197,6 +197,11 @@ def _dilution(facts: ResultFacts) -> RuleVerdict:
         return held("dilution", Reason.DILUTION_UNKNOWN, basis=basis.value, ordered=ordered)
     if factor is None:
         return noted("dilution", "basis", basis.value)
+    if basis is ValueBasis.MULTIPLIED:
+        value = facts.reported.value
+        return passed(
+            "dilution", basis=basis.value, factor=factor, raw=value.text, number=value.number
+        )
     return passed("dilution", basis=basis.value, factor=factor)
 
 

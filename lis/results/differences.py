@@ -17,6 +17,7 @@ from lis.domain.catalog import Catalog
 from lis.domain.messages import HostQuery, Reason, ReportedObservation, Translation
 from lis.orders.hostquery import ASKED_MAX
 from lis.results.batch import mapping_of
+from lis.results.dilution import back_calculated
 from lis.results.observation_row import split_supplements
 from lis.results.runs import run_key
 
@@ -131,6 +132,7 @@ def compare(
 def _reading(
     reported: ReportedObservation, catalog: Catalog | None, driver: str, device_id: int
 ) -> Candidate:
+    reported = back_calculated(reported)  # as intake reads it
     test, entry = mapping_of(catalog, driver, reported) if catalog is not None else (None, None)
     holds = list(reported.holds)
     if test is None:

@@ -7,6 +7,8 @@ from typing import Any
 
 from lis.domain.lifecycle import WorkOrderState
 from lis.domain.messages import OrderProgress, Reason, Unreadable
+from lis.domain.quantity import Comparator, ReportedValue
+from lis.results.interpretation import text_of
 from lis.results.judging import Judgement
 from lis.results.release import ReleaseGroup
 from lis.results.sender import Mismatch
@@ -104,9 +106,16 @@ def critical_call(row: Mapping[str, Any], judged: Judgement, at: datetime) -> di
     return {
         "observation_id": row["id"],
         "opened_at": at,
-        "snapshot": f"{row['reported']} {row['unit']} {row['flag']}".strip(),
+        "snapshot": f"{_value(row)} {row['unit']} {row['flag']}".strip(),
         "state": "open",
         "is_confirmed": is_confirmed,
         "attempts": [],
         "closed_by": "",
     }
+
+
+def _value(row: Mapping[str, Any]) -> str:
+    """What is called: the value for the undiluted specimen, also where the text is the instrument's reading."""
+    comparator = Comparator(row["comparator"]) if row["comparator"] else None
+    text: str = row["reported"]
+    return text_of(text, ReportedValue(text=text, comparator=comparator, number=row["value"]))

@@ -8,7 +8,7 @@ the next message is looked at.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from lis.qc.recording import Outcome as ControlOutcome
 from lis.results.autoverification import has_right_unit
 from lis.results.batch import BatchFacts, Message, mapping_of
 from lis.results.bench import Bench
+from lis.results.dilution import back_calculated
 from lis.results.effects import Effects, Outcome, critical_call, unreadable_row
 from lis.results.judging import Judgement, Origin, Surroundings, judge
 from lis.results.observation_row import (
@@ -231,6 +232,7 @@ class Fold:
 
     def _patient(self, item: _Item, outcome: Outcome) -> Standing | None:
         """Judge one patient value; returns it when it was released."""
+        item = replace(item, reported=back_calculated(item.reported))
         key, gate, excuse = self._gate(item)
         around = self._surroundings(item, gate, excuse)
         origin = _origin(item.message)

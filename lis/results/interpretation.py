@@ -109,12 +109,20 @@ def patient_facts(person: PersonFacts) -> PatientFacts:
 def shown_value(text: str, value: ReportedValue, decimals: int | None) -> str:
     """The value as the catalog's decimals say; text that is not plainly a number stays as it is."""
     if value.number is None or decimals is None:
-        return text
+        return text_of(text, value)
     try:
         rounded = value.number.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_UP)
     except InvalidOperation:  # more digits than the context holds
-        return text
+        return text_of(text, value)
     return f"{value.comparator.value if value.comparator else ''}{rounded:f}"
+
+
+def text_of(text: str, value: ReportedValue) -> str:
+    """The text as sent; the number beside it where we multiplied what was sent (S25)."""
+    sent = (ReportedValue.read(text), ReportedValue.read(text, decimal_comma=True))
+    if value.number is None or any(one.number == value.number for one in sent):
+        return text
+    return f"{value.comparator.value if value.comparator else ''}{value.number:f}"
 
 
 def is_surely_below(value: ReportedValue, limit: Decimal | None) -> bool:

@@ -106,6 +106,7 @@ OVERRIDABLE: dict[Reason, bool] = {
     _R.RULES_MISSING: True,
     _R.AUTOMATIC_OFF: True,
     _R.WAITS_FOR_COMPANION: False,  # S05
+    _R.WAITS_FOR_REPEAT: True,  # a rule doubted it; a person may know better than to measure again
     _R.PROCESSING_FAILED: False,
 }
 NEEDS_ACKNOWLEDGEMENT = frozenset({Reason.UNKNOWN_FLAG})  # the person names what they pass over

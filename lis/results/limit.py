@@ -17,6 +17,7 @@ from lis.results.interpretation import UNCOMPARABLE_BASES
 from lis.results.lanes import WAITING
 from lis.results.reads import Row
 from lis.results.rejudging import judge_stored, next_version
+from lis.results.run_choice import MULTIPLIED_BASES
 from lis.results.verdicts import passed
 from lis.store.observation_queries import specimen_facts
 from lis.store.rows import Observation
@@ -66,7 +67,7 @@ def limit_of(catalog: Catalog, row: Observation) -> Decimal:
         raise Refused(Reason.UNIT_CHANGED.value)
     if ValueBasis(row.basis) in UNCOMPARABLE_BASES:
         raise Refused(Reason.DILUTION_UNKNOWN.value)
-    is_multiplied = ValueBasis(row.basis) is ValueBasis.CORRECTED and row.dilution is not None
+    is_multiplied = ValueBasis(row.basis) in MULTIPLIED_BASES and row.dilution is not None
     limit = high * row.dilution if is_multiplied and row.dilution is not None else high
     if row.value is None or (row.value <= limit and row.comparator not in ABOVE):
         raise Refused("not_above_limit", limit=str(limit))

@@ -5,6 +5,7 @@ compared (no number, foreign unit, unknown dilution) is not evaluable, and that 
 """
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from lis.domain.catalog import AutoverificationRules, Limits, ValueType
@@ -43,11 +44,22 @@ def measuring_range(facts: ResultFacts) -> RuleVerdict:
     if facts.reported.basis is ValueBasis.CORRECTED:
         # the range is of the instrument's reading; this value was multiplied after it
         return not_applicable("measuring_range", basis=facts.reported.basis.value)
+    factor = facts.reported.dilution if facts.reported.basis is ValueBasis.MULTIPLIED else None
     return _inside(
         facts,
         "measuring_range",
         Reason.OUTSIDE_MEASURING_RANGE,
-        lambda rules: rules.measuring_range,
+        lambda rules: _times(rules.measuring_range, factor),
+    )
+
+
+def _times(limits: Limits, factor: Decimal | None) -> Limits:
+    """The range in which a value lies that we multiplied after the instrument read it."""
+    if factor is None:
+        return limits
+    low, high = limits.low, limits.high
+    return Limits(
+        low=None if low is None else low * factor, high=None if high is None else high * factor
     )
 
 

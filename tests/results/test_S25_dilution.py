@@ -29,13 +29,14 @@ def test_S25_a_value_that_is_already_multiplied_goes_with_its_factor(laboratory,
 @pytest.mark.parametrize(
     ("basis", "factor"),
     [
-        (ValueBasis.RAW, "10"),
+        (ValueBasis.RAW, None),
+        (ValueBasis.RAW, "0"),
         (ValueBasis.UNKNOWN, "10"),
         (ValueBasis.UNKNOWN, None),
         (ValueBasis.UNDILUTED, "10"),  # a factor without a word about it
     ],
 )
-def test_S25_raw_and_unknown_are_held_without_a_flag_and_never_multiplied(
+def test_S25_raw_without_a_factor_and_unknown_are_held_and_never_multiplied(
     laboratory, observation, tube, basis, factor
 ):
     dilution = Decimal(factor) if factor else None
@@ -105,7 +106,8 @@ def test_S25_the_limit_of_a_multiplied_value_is_multiplied_too(laboratory, obser
     [
         ("70", {"is_abnormal_flagged": True}, "not_above_limit"),
         ("730", {"unit": "mg/dL"}, "unit_changed"),
-        ("730", {"basis": ValueBasis.RAW, "dilution": Decimal(10)}, "dilution_unknown"),
+        ("730", {"basis": ValueBasis.RAW}, "dilution_unknown"),
+        ("480", {"basis": ValueBasis.RAW, "dilution": Decimal(10)}, "not_above_limit"),
         ("*****", {}, "not_above_limit"),
     ],
 )

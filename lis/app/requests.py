@@ -23,7 +23,7 @@ from lis.domain.messages import HostQuery, Protocol, Reason, SpecimenOrders
 from lis.domain.traffic import Answer, KeepFailed, Receipt
 from lis.drivers import Profile, order_records, registry, translate
 from lis.drivers.law_orders import refused_query
-from lis.emr.orders_in import receive_order
+from lis.emr.receiving import receive_message
 from lis.orders import answer_and_log
 from lis.orders.analyzer_steps import hand_over
 from lis.store.definitions import catalog_in_force
@@ -100,7 +100,7 @@ class RequestLane:
     def _compute(self, unit: Unit, link: ConfiguredLink, row: Inbox) -> tuple[bytes, ...]:
         if link.is_instrument:
             return self._orders_for_instrument(unit, link, row)
-        reply = receive_order(
+        reply = receive_message(
             unit,
             catalog_in_force(unit.session, unit.now),
             row.raw,
@@ -113,7 +113,7 @@ class RequestLane:
         row.state = InboxState.PROCESSED if reply.is_accepted else InboxState.HELD
         row.hold_reason = "" if reply.is_accepted else "order_refused"
         row.verdict = {"reason": reply.reason} if reply.reason else {}
-        return (reply.payload,)
+        return reply.payloads
 
     def _orders_for_instrument(
         self, unit: Unit, link: ConfiguredLink, row: Inbox

@@ -1,4 +1,4 @@
-"""Orders from an EMR: take the message, place or cancel, and say what became of each order.
+"""Orders from an EMR: take the message, carry it out, and say what became of each order.
 
 Runs in the request lane: the raw message is committed before this begins, everything here happens in one
 unit of work, and the reply is stored with it, so a resend gets the same bytes. A readable order that
@@ -6,43 +6,25 @@ names something unknown is accepted and held for a person (ORC-1 OK, ORC-5 HD). 
 reaches production rows (S14).
 """
 
-from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Final
 
 from lis.domain.catalog import Catalog
 from lis.domain.errors import Refused
-from lis.emr.order_reading import OrderControl, ReadMessage, UnusableOrder, read_order
-from lis.orders.entries import Outcome, PlacedOrder
-from lis.orders.placing import cancel_order, place_requisition
+from lis.emr.order_controls import said_back
+from lis.emr.order_reading import ReadMessage, UnusableOrder, read_order
+from lis.emr.replying import PRODUCTION, Reply, accepted, foreign_traffic, refused
+from lis.orders.changing import hear_orders
+from lis.orders.entries import PlacedOrder
 from lis.store.unit import Unit
 from lis.wire.errors import ProtocolError
-from lis.wire.hl7 import Message
-from lis.wire.hl7_ack import AckCode, ErrorCode, ErrorPlace, Hl7Error, acknowledge, refusal_code
-from lis.wire.hl7_writer import message, segment, timestamp
+from lis.wire.hl7 import Message, Segment
+from lis.wire.hl7_ack import ErrorCode, Hl7Error
+from lis.wire.hl7_writer import Value, segment, timestamp
 
-SENDING: Final = ("LIS", "LAB")
-PRODUCTION: Final = "P"
-
-# What we answer for each outcome: (ORC-1 of the reply, ORC-5 order status).
-_REPLIES: Final = {
-    Outcome.ACCEPTED: ("OK", "SC"),
-    Outcome.REPEATED: ("OK", "SC"),
-    Outcome.HELD: ("OK", "HD"),
-    Outcome.CANCELLED: ("CR", "CA"),
-    Outcome.UNABLE: ("UC", "IP"),
-    Outcome.UNKNOWN: ("UC", ""),
-}
-_RESPONSES: Final = {"OML": ("ORL", "O22", "ORL_O22"), "ORM": ("ORR", "O02", "ORR_O02")}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderReply:
-    """The bytes to answer, and whether a person must look at the message."""
-
-    payload: bytes
-    is_accepted: bool
-    reason: str = ""
+_RESPONSES: Final = {"O21": ("ORL", "O22", "ORL_O22"), "O33": ("ORL", "O34", "ORL_O34")}
+_RESPONSE_TO_ORM: Final = ("ORR", "O02", "ORR_O02")
+_OLD_VERSIONS: Final = ("2.1", "2.2", "2.3")  # MSH-9 has two components; 2.3.1 begins with 2.3
 
 
 def receive_order(
@@ -55,87 +37,80 @@ def receive_order(
     inbox_id: int,
     zone: tzinfo,
     accepts_test_traffic: bool = False,
-) -> OrderReply:
-    """Place or cancel what one order message asks for. Raises nothing for any bytes."""
+) -> Reply:
+    """Carry out what one order message asks for. Raises nothing for any bytes."""
     control_id = f"A{inbox_id}"
     try:
         request = Message.parse(raw)
     except ProtocolError as error:
         fault = Hl7Error(code=ErrorCode.SEGMENT_SEQUENCE, text=str(error))
-        return _refuse(None, fault, control_id=control_id, at=unit.now)
+        return refused(None, fault, control_id=control_id, at=unit.now)
     if request.processing_id[:1] != PRODUCTION and not accepts_test_traffic:
-        fault = Hl7Error(
-            code=ErrorCode.UNSUPPORTED_PROCESSING_ID,
-            text=f"expected processing id P, got {request.processing_id!r}",
-            place=ErrorPlace(segment="MSH", field=11),
-        )
-        return _refuse(request, fault, control_id=control_id, at=unit.now)
+        return refused(request, foreign_traffic(request), control_id=control_id, at=unit.now)
     try:
-        read = read_order(request, catalog, source=emr, zone=zone, inbox_id=inbox_id)
+        read = read_order(
+            request, catalog, source=emr, zone=zone, inbox_id=inbox_id, received_at=unit.now
+        )
         outcomes = _carry_out(unit, catalog, read, site_id)
     except UnusableOrder as unusable:
-        return _refuse(request, unusable.error, control_id=control_id, at=unit.now)
-    except Refused as refused:
-        fault = Hl7Error(code=ErrorCode.INTERNAL, text=refused.code)
-        return _refuse(request, fault, control_id=control_id, at=unit.now)
-    payload = _response(request, read, outcomes, control_id=control_id, at=unit.now)
-    return OrderReply(payload=payload, is_accepted=True)
+        return refused(request, unusable.error, control_id=control_id, at=unit.now)
+    except Refused as refusal:
+        fault = Hl7Error(code=ErrorCode.INTERNAL, text=refusal.code)
+        return refused(request, fault, control_id=control_id, at=unit.now)
+    return accepted(
+        request,
+        control_id=control_id,
+        at=unit.now,
+        message_type=_response_type(request),
+        body=_body(request, read, outcomes, unit.now),
+    )
 
 
 def _carry_out(
     unit: Unit, catalog: Catalog, read: ReadMessage, site_id: int
-) -> tuple[PlacedOrder, ...]:
-    placed: dict[str, PlacedOrder] = {}
-    if read.requisition.orders:
-        requisition = place_requisition(unit, catalog, read.requisition, site_id=site_id)
-        placed = {outcome.placer_number: outcome for outcome in requisition.orders}
-    for order in read.orders:
-        if order.control is OrderControl.CANCEL:
-            number = order.entry.placer_number
-            placed[number] = cancel_order(
-                unit, placer_number=number, placer_authority=order.entry.placer_authority
-            )
-    return tuple(placed[order.entry.placer_number] for order in read.orders)
+) -> dict[tuple[str, str], PlacedOrder]:
+    outcomes = {}
+    for part in read.parts:
+        became = hear_orders(unit, catalog, part, site_id=site_id)
+        for order, outcome in zip(part.orders, became, strict=True):
+            outcomes[order.entry.placer_number, order.entry.placer_authority] = outcome
+    return outcomes
 
 
-def _response(
+def _response_type(request: Message) -> tuple[str, ...]:
+    kind = _RESPONSES.get(request.event, _RESPONSE_TO_ORM)
+    is_old = request.version.startswith(_OLD_VERSIONS)
+    return kind[:2] if is_old else kind
+
+
+def _body(
     request: Message,
     read: ReadMessage,
-    outcomes: tuple[PlacedOrder, ...],
-    *,
-    control_id: str,
+    outcomes: dict[tuple[str, str], PlacedOrder],
     at: datetime,
-) -> bytes:
-    code, event, structure = _RESPONSES[request.code]
-    base = acknowledge(
-        request,
-        code=AckCode.AA,
-        control_id=control_id,
-        at=at,
-        sending=SENDING,
-        message_type=(code, event, structure),
-    )
-    head = base.decode(request.charset).rstrip("\r").split("\r")
-    orders = []
-    for order, outcome in zip(read.orders, outcomes, strict=True):
-        said, status = _REPLIES[outcome.outcome]
-        placer = (order.entry.placer_number, order.entry.placer_authority or None)
-        filler = (outcome.filler_number, "LIS") if outcome.filler_number else None
-        orders.append(
-            segment("ORC", said, placer, filler, None, status, None, None, None, timestamp(at))
-        )
-    return message([*head, *orders], request.charset)
+) -> list[str]:
+    """One ORC for each order, in the order of the request, below its patient and its specimen where the answer has them."""
+    lines = [] if request.code == "ORM" else [_echo(read.patient, 3, 5)]
+    controls = {id(order.said): order.control for order in read.orders}
+    for part, specimen in zip(read.parts, read.specimens, strict=True):
+        if specimen is not None:
+            lines.append(_echo(specimen, 2, 4))
+        for order in part.orders:
+            number = (order.entry.placer_number, order.entry.placer_authority)
+            outcome = outcomes[number]
+            said, status = said_back(controls[id(order)], outcome.outcome)
+            placer = (number[0], number[1] or None)
+            filler = (outcome.filler_number, "LIS") if outcome.filler_number else None
+            lines.append(
+                segment("ORC", said, placer, filler, None, status, *[None] * 3, timestamp(at))
+            )
+    return lines
 
 
-def _refuse(
-    request: Message | None, error: Hl7Error, *, control_id: str, at: datetime
-) -> OrderReply:
-    payload = acknowledge(
-        request,
-        code=refusal_code(error.code),
-        control_id=control_id,
-        at=at,
-        sending=SENDING,
-        error=error,
-    )
-    return OrderReply(payload=payload, is_accepted=False, reason=error.text)
+def _echo(sent: Segment, *fields: int) -> str:
+    """Some fields of a segment of the request, written again."""
+    values: list[Value] = [None] * max(fields)
+    values[0] = sent.component(1) or "1"
+    for field in fields:
+        values[field - 1] = [repeat.parts() for repeat in sent.repeats(field)]
+    return segment(sent.name, *values)

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from lis.orders.order_saying import Verb
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentifierEntry:
@@ -12,6 +14,7 @@ class IdentifierEntry:
     system: str
     value: str
     issuer: str = ""
+    is_check_digit_wrong: bool = False  # by the scheme the sender named: it matches nobody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,24 @@ class RequisitionEntry:
     inbox_id: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaidOrder:
+    """What one message asks of one order."""
+
+    verb: Verb
+    entry: OrderEntry
+    has_content: bool = True  # False: only a number, as in a cancel without OBR
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderMessage:
+    """What a sender says of some orders of one patient at one moment; `requisition` is what their new ones belong to."""
+
+    orders: tuple[SaidOrder, ...]
+    requisition: RequisitionEntry
+    stamp: str  # lis.orders.order_saying.stamp_of
+
+
 class Outcome(StrEnum):
     ACCEPTED = "accepted"
     HELD = "held"  # readable, but names something unknown: a person decides
@@ -72,6 +93,7 @@ class Outcome(StrEnum):
     CANCELLED = "cancelled"
     UNABLE = "unable"  # cannot be cancelled any more
     UNKNOWN = "unknown"  # no such order
+    REFUSED = "refused"  # cancelled before, or refused by a person
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,16 +1,19 @@
 """Finding or making the patient of a referral, without ever guessing who it is.
 
-A patient is found by identifier only, never by name; or a person at a desk chose one. What a referral leaves empty is unknown and changes
-nothing (an empty HL7 field is not a deletion). If the identifier is known but birth date or sex differ
-from what is stored, somebody is wrong about who this is: the orders are held until a person looks.
+A patient is found by identifier only, never by name; or a person at a desk chose one. An identifier of an identity that was
+merged finds the one that survived. What a referral leaves empty is unknown and changes nothing (an empty HL7 field is
+not a deletion), and what the hospital said in an ADT message is not changed by a referral. If the identifier is known but birth date or sex differ
+from what is stored, somebody is wrong about who this is: the orders are held until a person looks. So they are when an
+identifier contradicts its own check digit: it may be anybody's.
 """
 
 from dataclasses import dataclass
 
 from lis.domain.errors import NotFound
-from lis.orders.entries import PatientEntry
-from lis.store.people_queries import patient_by_public_id, patients_with_identifiers
+from lis.orders.entries import IdentifierEntry, PatientEntry
+from lis.store.people_queries import identifiers_of, patient_by_public_id
 from lis.store.people_rows import Patient, PatientIdentifier
+from lis.store.referral_queries import identity_holders, said_of, survivor_of
 from lis.store.unit import Unit
 
 KNOWN_SEXES = frozenset({"F", "M", "U"})
@@ -31,20 +34,55 @@ def find_or_make_patient(unit: Unit, entry: PatientEntry, *, site_id: int) -> Fo
         if chosen is None or chosen.merged_into_id is not None:
             raise NotFound("Patient", entry.patient_public_id)
         return FoundPatient(patient=chosen)
-    wanted = [
-        (identifier.system, identifier.issuer, identifier.value) for identifier in entry.identifiers
-    ]
-    known = patients_with_identifiers(unit.session, wanted)
-    if len(known) > 1:
-        made = _make(unit, entry, site_id, with_identifiers=False)
-        return FoundPatient(patient=made, conflict="several_patients")
+    known = {one.id: one for one in living_holders(unit, entry)}
+    conflict = "wrong_check_digit" if _is_miswritten(entry) else ""
+    if len(known) > 1 or (conflict and not known):
+        made = make_patient(unit, entry, site_id, with_identifiers=False)
+        return FoundPatient(patient=made, conflict=conflict or "several_patients")
     if not known:
-        return FoundPatient(patient=_make(unit, entry, site_id, with_identifiers=True))
-    patient = known[0]
-    if _contradicts(patient, entry):
-        return FoundPatient(patient=patient, conflict="patient_conflict")
+        return FoundPatient(patient=make_patient(unit, entry, site_id))
+    (patient,) = known.values()
+    if conflict or _contradicts(patient, entry):
+        return FoundPatient(patient=patient, conflict=conflict or "patient_conflict")
     _complete(unit, patient, entry)
+    add_identifiers(unit, patient, entry)
     return FoundPatient(patient=patient)
+
+
+def living_holders(unit: Unit, entry: PatientEntry) -> list[Patient]:
+    """Whom the identifiers of a referral name; of a merged identity the one that survived."""
+    wanted = [(one.system, one.issuer, one.value) for one in _usable(entry)]
+    holders = [survivor_of(unit.session, one) for one in identity_holders(unit.session, wanted)]
+    return list({one.id: one for one in holders}.values())
+
+
+def add_identifiers(unit: Unit, patient: Patient, entry: PatientEntry) -> None:
+    """Keep the identifiers that were not known of this person; nobody holds them yet."""
+    wanted = {(one.system, one.issuer, one.value): one for one in _usable(entry)}
+    for holder in identity_holders(unit.session, list(wanted)):
+        for row in identifiers_of(unit.session, holder.id):
+            wanted.pop((row.system, row.issuer, row.value), None)
+    for one in wanted.values():
+        unit.session.add(
+            PatientIdentifier(
+                patient_id=patient.id, system=one.system, value=one.value, issuer=one.issuer
+            )
+        )
+        unit.audit(
+            "identifier_added",
+            "Patient",
+            patient.id,
+            after={"system": one.system, "issuer": one.issuer, "value": one.value},
+        )
+    unit.session.flush()
+
+
+def _usable(entry: PatientEntry) -> list[IdentifierEntry]:
+    return [one for one in entry.identifiers if not one.is_check_digit_wrong]
+
+
+def _is_miswritten(entry: PatientEntry) -> bool:
+    return any(one.is_check_digit_wrong for one in entry.identifiers)
 
 
 def _contradicts(patient: Patient, entry: PatientEntry) -> bool:
@@ -59,19 +97,27 @@ def _contradicts(patient: Patient, entry: PatientEntry) -> bool:
 
 def _complete(unit: Unit, patient: Patient, entry: PatientEntry) -> None:
     before = (patient.birth_date, patient.sex, patient.given_name, patient.middle_name)
-    if len(entry.birth_date) > len(patient.birth_date):
+    row = said_of(unit.session, patient.id)
+    said = frozenset(row.said) if row else frozenset()  # fields of which the hospital spoke
+    is_more_exact = len(entry.birth_date) > len(patient.birth_date)
+    if "birth_date" not in said and is_more_exact:
         patient.birth_date = entry.birth_date
-    if patient.sex == "U" and entry.sex in KNOWN_SEXES:
+    if "sex" not in said and patient.sex == "U" and entry.sex in KNOWN_SEXES:
         patient.sex = entry.sex
-    patient.given_name = patient.given_name or entry.given_name
-    patient.middle_name = patient.middle_name or entry.middle_name
+    if "given_name" not in said:
+        patient.given_name = patient.given_name or entry.given_name
+    if "middle_name" not in said:
+        patient.middle_name = patient.middle_name or entry.middle_name
     after = (patient.birth_date, patient.sex, patient.given_name, patient.middle_name)
     if before != after:
         patient.version += 1
         unit.audit("patient_completed", "Patient", patient.id, before=before, after=after)
 
 
-def _make(unit: Unit, entry: PatientEntry, site_id: int, *, with_identifiers: bool) -> Patient:
+def make_patient(
+    unit: Unit, entry: PatientEntry, site_id: int, *, with_identifiers: bool = True
+) -> Patient:
+    """A new person as the referral states them; audited."""
     patient = Patient(
         public_id=unit.ids.new(),
         site_id=site_id,
@@ -90,7 +136,7 @@ def _make(unit: Unit, entry: PatientEntry, site_id: int, *, with_identifiers: bo
             PatientIdentifier(
                 patient_id=patient.id, system=one.system, value=one.value, issuer=one.issuer
             )
-            for one in dict.fromkeys(entry.identifiers)  # some senders repeat one
+            for one in dict.fromkeys(_usable(entry))  # some senders repeat one
         )
     unit.audit("patient_created", "Patient", patient.id)
     return patient

@@ -106,7 +106,8 @@ def test_the_same_order_again_makes_nothing_new(send, store):
     [
         (oml("GLU", processing="T"), "AR", "202"),
         (oml("GLU", kind="ADT^A01"), "AR", "200"),
-        (oml("GLU", kind="OML^O33"), "AR", "201"),
+        (oml("GLU", kind="OML^O33"), "AE", "100"),
+        (oml("GLU", kind="OML^O35"), "AR", "201"),
         (oml(), "AE", "100"),
         (oml("GLU", pid="NTE|1||no patient"), "AE", "100"),
         (oml("GLU", pid="PID|1"), "AE", "101"),

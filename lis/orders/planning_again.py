@@ -1,0 +1,94 @@
+"""The work orders of one order, made anew after it changed: what is not wanted any more is cancelled, what is missing is added.
+
+A test goes on a live tube of the same requisition that fits; only when there is none, a new tube is planned. An order
+that is held or revoked has no open work orders: the analyzers are told nothing of it.
+"""
+
+from lis.domain.catalog import Catalog, Test
+from lis.domain.ids import AccessionNumber
+from lis.domain.lifecycle import (
+    LIVE_SPECIMEN_STATES,
+    WORK_ORDER,
+    RequestState,
+    SpecimenState,
+    WorkOrderEvent,
+    WorkOrderState,
+)
+from lis.store.order_queries import specimens_of_requisition, work_orders_of_requests
+from lis.store.order_rows import Requisition, ServiceRequest, Specimen, WorkOrder
+from lis.store.unit import Unit
+
+
+def plan_again(unit: Unit, catalog: Catalog, request: ServiceRequest) -> None:
+    """Make the work orders those of the order's code and state. Work that began is never touched."""
+    is_active = request.state is RequestState.ACTIVE
+    tests = {test.code: test for test in catalog.tests_of(request.code)} if is_active else {}
+    present = set()
+    for order in work_orders_of_requests(unit.session, [request.id]):
+        if order.state is WorkOrderState.CANCELLED:
+            continue
+        if order.test_code in tests:
+            present.add(order.test_code)
+        elif WORK_ORDER.allows(order.state, WorkOrderEvent.CANCEL):
+            before = order.state
+            order.state = WORK_ORDER.apply(before, WorkOrderEvent.CANCEL)
+            if order.state is not before:
+                order.version += 1
+                unit.audit(
+                    "work_order_cancelled", "WorkOrder", order.id, before=before, after=order.state
+                )
+    missing = [test for code, test in tests.items() if code not in present]
+    if missing:
+        _add(unit, request, missing)
+
+
+def _add(unit: Unit, request: ServiceRequest, tests: list[Test]) -> None:
+    tubes = [
+        tube
+        for tube in specimens_of_requisition(unit.session, request.requisition_id)
+        if tube.state in LIVE_SPECIMEN_STATES and tube.parent_id is None
+    ]
+    made = []
+    for test in tests:
+        tube = next((tube for tube in tubes if _fits(tube, test)), None)
+        if tube is None:
+            tube = _tube(unit, request, test)
+            tubes.append(tube)
+        made.append(
+            WorkOrder(
+                public_id=unit.ids.new(),
+                service_request_id=request.id,
+                specimen_id=tube.id,
+                test_code=test.code,
+                created_at=unit.now,
+            )
+        )
+    unit.session.add_all(made)
+    unit.session.flush()
+    unit.audit(
+        "work_orders_planned", "ServiceRequest", request.id, after=[test.code for test in tests]
+    )
+
+
+def _fits(tube: Specimen, test: Test) -> bool:
+    return tube.specimen_type == test.specimen_type
+
+
+def _tube(unit: Unit, request: ServiceRequest, test: Test) -> Specimen:
+    requisition = unit.session.get_one(Requisition, request.requisition_id)
+    year = f"{unit.now:%y}"
+    number = AccessionNumber.from_serial(prefix=year, serial=unit.next_number(f"accession:{year}"))
+    tube = Specimen(
+        public_id=unit.ids.new(),
+        site_id=requisition.site_id,
+        requisition_id=requisition.id,
+        patient_id=requisition.patient_id,
+        accession=number.text,
+        specimen_type=test.specimen_type,
+        created_at=unit.now,
+        state=SpecimenState.EXPECTED,
+    )
+    unit.session.add(tube)
+    unit.session.flush()
+    unit.audit("specimen_planned", "Specimen", tube.id, after={"accession": tube.accession})
+    return tube

@@ -93,7 +93,8 @@ OUTWARD: StateTable[ResultStatus, OutwardEvent] = StateTable(
 
 
 class WorkOrderState(StrEnum):
-    PENDING = "pending"
+    PENDING = "pending"  # no analyzer chosen yet, or none may have it now
+    QUEUED = "queued"  # an analyzer is chosen and was not told yet
     SENT = "sent"
     ACKNOWLEDGED = "acknowledged"
     IN_PROCESS = "in_process"
@@ -103,6 +104,8 @@ class WorkOrderState(StrEnum):
 
 
 class WorkOrderEvent(StrEnum):
+    ROUTE = "route"  # an analyzer is chosen, or another one
+    UNROUTE = "unroute"  # none may have it any more
     SEND = "send"
     ACKNOWLEDGE = "acknowledge"
     START = "start"
@@ -116,15 +119,26 @@ _W, _E = WorkOrderState, WorkOrderEvent
 WORK_ORDER: StateTable[WorkOrderState, WorkOrderEvent] = StateTable(
     "work_order",
     {
-        (_W.PENDING, _E.SEND): _W.SENT,
+        (_W.PENDING, _E.ROUTE): _W.QUEUED,
+        (_W.PENDING, _E.UNROUTE): IGNORE,
+        (_W.PENDING, _E.SEND): _W.SENT,  # asked before anybody chose
         (_W.PENDING, _E.RESULT): _W.RESULTED,  # measured without asking us
         (_W.PENDING, _E.CANCEL): _W.CANCELLED,
+        (_W.QUEUED, _E.ROUTE): IGNORE,  # another analyzer; the choice itself is kept beside it
+        (_W.QUEUED, _E.UNROUTE): _W.PENDING,
+        (_W.QUEUED, _E.SEND): _W.SENT,
+        (_W.QUEUED, _E.RESULT): _W.RESULTED,
+        (_W.QUEUED, _E.CANCEL): _W.CANCELLED,
+        (_W.SENT, _E.ROUTE): _W.QUEUED,  # away from an analyzer that must not or does not measure
+        (_W.SENT, _E.UNROUTE): _W.PENDING,
         (_W.SENT, _E.SEND): IGNORE,  # asked again: the same orders go out again
         (_W.SENT, _E.ACKNOWLEDGE): _W.ACKNOWLEDGED,
         (_W.SENT, _E.START): _W.IN_PROCESS,
         (_W.SENT, _E.RESULT): _W.RESULTED,
         (_W.SENT, _E.FAIL): _W.FAILED,
         (_W.SENT, _E.CANCEL): _W.CANCELLED,
+        (_W.ACKNOWLEDGED, _E.ROUTE): _W.QUEUED,
+        (_W.ACKNOWLEDGED, _E.UNROUTE): _W.PENDING,
         (_W.ACKNOWLEDGED, _E.SEND): IGNORE,
         (_W.ACKNOWLEDGED, _E.ACKNOWLEDGE): IGNORE,
         (_W.ACKNOWLEDGED, _E.START): _W.IN_PROCESS,
@@ -139,6 +153,8 @@ WORK_ORDER: StateTable[WorkOrderState, WorkOrderEvent] = StateTable(
         (_W.RESULTED, _E.RESULT): IGNORE,  # a second run; the observation decides which counts
         (_W.RESULTED, _E.CANCEL): IGNORE,
         (_W.FAILED, _E.REPEAT): _W.PENDING,
+        (_W.FAILED, _E.ROUTE): _W.QUEUED,  # refused there, so somewhere else
+        (_W.FAILED, _E.CANCEL): _W.CANCELLED,
         (_W.FAILED, _E.RESULT): _W.RESULTED,
         (_W.CANCELLED, _E.RESULT): IGNORE,  # held as "order cancelled" (S21)
         (_W.CANCELLED, _E.CANCEL): IGNORE,

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from lis.domain.catalog import Catalog
 from lis.domain.catalog_document import EMPTY, catalog_from_document
 from lis.domain.errors import NotFound, Refused
+from lis.domain.repeat_document import read_repeat_rules
 from lis.store.definition_cache import DefinitionCache
 from lis.store.rows import DefinitionVersion
 from lis.store.unit import DEFINITIONS, Unit
@@ -26,11 +27,15 @@ class DefinitionKind(StrEnum):
     CATALOG = "catalog"
     INTERVAL = "interval"
     RULE = "rule"
+    REPEAT = "repeat"  # reflex, rerun, dilution: read by `lis.domain.repeat_document`
+
+
+CATALOG_KINDS = (DefinitionKind.CATALOG, DefinitionKind.INTERVAL, DefinitionKind.RULE)
 
 
 def catalog_in_force(session: Session, at: datetime) -> Catalog:
     """The catalog that holds at `at`; raise `NotFound` while there is none."""
-    ids = tuple(_version_in_force(session, kind, at) for kind in DefinitionKind)
+    ids = tuple(_version_in_force(session, kind, at) for kind in CATALOG_KINDS)
     cache = session.info.get(DEFINITIONS)
     assert isinstance(cache, DefinitionCache), "the session was not opened by a Store"
     kept = cache.get(ids)
@@ -52,15 +57,18 @@ def put_definition(  # noqa: PLR0917 - the order is the contract's
     effective_from: datetime,
     approver: str,
     test_cases: Sequence[Any] = (),
+    *,
+    author: str = "",
 ) -> DefinitionVersion:
-    """Store a new version by `unit.actor`. Refused when the approver is the author.
+    """Store a new version by `unit.actor`, or by `author`. Refused when the approver is the author.
 
     The document must be readable together with the other kinds that will be in force beside it, so
     the catalog comes first, then intervals and rules; raises `Malformed` else.
     """
     kind = DefinitionKind(kind)
-    if not approver or approver == unit.actor:
-        raise Refused("definition_needs_second_person", kind=kind.value, author=unit.actor)
+    author = author or unit.actor
+    if not approver or approver == author:
+        raise Refused("definition_needs_second_person", kind=kind.value, author=author)
     if body.get("version") != version:
         raise Refused("definition_version_differs", kind=kind.value, version=version)
     _check_readable(unit.session, kind, body, effective_from)
@@ -69,7 +77,7 @@ def put_definition(  # noqa: PLR0917 - the order is the contract's
         version=version,
         effective_from=effective_from,
         created_at=unit.now,
-        author=unit.actor,
+        author=author,
         approver=approver,
         body=dict(body),
         test_cases=list(test_cases),
@@ -110,9 +118,15 @@ def _check_readable(
     session: Session, kind: DefinitionKind, body: Mapping[str, Any], effective_from: datetime
 ) -> None:
     """Read the new version beside whatever will be in force at each moment of its reign."""
+    if kind not in CATALOG_KINDS:
+        read_repeat_rules(body, catalog_in_force(session, effective_from))
+        return
     later = session.execute(
         select(DefinitionVersion.kind, DefinitionVersion.effective_from)
-        .where(DefinitionVersion.effective_from > effective_from)
+        .where(
+            DefinitionVersion.effective_from > effective_from,
+            DefinitionVersion.kind.in_([one.value for one in CATALOG_KINDS]),
+        )
         .order_by(DefinitionVersion.effective_from)
     ).all()
     moments = [effective_from]
@@ -123,7 +137,7 @@ def _check_readable(
     for moment in moments:
         bodies = [
             body if other is kind else _body(session, _version_in_force(session, other, moment))
-            for other in DefinitionKind
+            for other in CATALOG_KINDS
         ]
         if not bodies[0]["version"]:
             raise Refused("definition_needs_catalog", kind=kind.value)

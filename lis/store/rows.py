@@ -12,6 +12,7 @@ from lis.store.control_rows import (
     ReagentLoad,
     Target,
 )
+from lis.store.label_rows import LabelPrint
 from lis.store.list_rows import OrderDraft, SavedFilter, Telling
 from lis.store.observation_rows import (
     Attachment,
@@ -31,6 +32,7 @@ from lis.store.referral_rows import (
     PatientSaid,
     PlacerOrder,
 )
+from lis.store.repeat_rows import RepeatMade, RepeatProposal, RepeatStop
 from lis.store.step_rows import AnalyzerStep
 from lis.store.system_rows import (
     Audit,
@@ -78,6 +80,7 @@ __all__ = [
     "Inbox",
     "InboxState",
     "Journal",
+    "LabelPrint",
     "Link",
     "LoginFailure",
     "Observation",
@@ -96,6 +99,9 @@ __all__ = [
     "PlacerOrder",
     "Quarantine",
     "ReagentLoad",
+    "RepeatMade",
+    "RepeatProposal",
+    "RepeatStop",
     "ReportDelivery",
     "Requisition",
     "SavedFilter",

@@ -260,6 +260,49 @@ def upgrade() -> None:
         batch_op.create_index("ix_outbox_order", ["destination", "order_key", "id"], unique=False)
 
     op.create_table(
+        "repeat_proposal",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("version", sa.String(), nullable=False),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.Column("author", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("effective_from", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("state", sa.String(length=32), nullable=False),
+        sa.Column("dry_run", sa.JSON(), nullable=True),
+        sa.Column("dry_run_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("decided_by", sa.String(), nullable=False),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("decision", sa.String(), nullable=False),
+        sa.Column("row_version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_repeat_proposal")),
+        sa.UniqueConstraint("version", name=op.f("uq_repeat_proposal_version")),
+    )
+    op.create_table(
+        "repeat_stop",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("rule", sa.String(), nullable=False),
+        sa.Column("stopped_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("stopped_by", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("resumed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("resumed_by", sa.String(), nullable=False),
+        sa.Column("resume_reason", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_repeat_stop")),
+    )
+    with op.batch_alter_table("repeat_stop", schema=None) as batch_op:
+        batch_op.create_index("ix_repeat_stop_open", ["resumed_at", "id"], unique=False)
+
+    op.create_table(
         "saved_filter",
         sa.Column(
             "id",
@@ -1482,5 +1525,61 @@ def upgrade() -> None:
         batch_op.create_index(
             batch_op.f("ix_critical_call_observation_id"), ["observation_id"], unique=False
         )
+
+    op.create_table(
+        "repeat_made",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column(
+            "observation_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column(
+            "specimen_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("test_code", sa.String(), nullable=False),
+        sa.Column("rule", sa.String(), nullable=False),
+        sa.Column("rule_version", sa.String(), nullable=False),
+        sa.Column("action", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("made_test", sa.String(), nullable=False),
+        sa.Column("factor", sa.String(length=64), nullable=True),
+        sa.Column(
+            "service_request_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=True,
+        ),
+        sa.Column(
+            "work_order_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column("refused", sa.String(), nullable=False),
+        sa.Column("inputs", sa.JSON(), nullable=False),
+        sa.Column("unjustified_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("unjustified_why", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["observation_id"], ["observation.id"], name=op.f("fk_repeat_made_observation_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["service_request_id"],
+            ["service_request.id"],
+            name=op.f("fk_repeat_made_service_request_id"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["specimen_id"], ["specimen.id"], name=op.f("fk_repeat_made_specimen_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["work_order_id"], ["work_order.id"], name=op.f("fk_repeat_made_work_order_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_repeat_made")),
+        sa.UniqueConstraint("key", name=op.f("uq_repeat_made_key")),
+    )
+    with op.batch_alter_table("repeat_made", schema=None) as batch_op:
+        batch_op.create_index("ix_repeat_made_observation", ["observation_id"], unique=False)
+        batch_op.create_index("ix_repeat_made_specimen", ["specimen_id"], unique=False)
+        batch_op.create_index("ix_repeat_made_work_order", ["work_order_id"], unique=False)
 
     # ### end Alembic commands ###

@@ -102,6 +102,34 @@ class AutoverificationRules:
     stop_flags: frozenset[str] = frozenset()
 
 
+class Storage(StrEnum):
+    """Where a tube is kept; stability differs with it."""
+
+    ROOM = "room"
+    FRIDGE = "fridge"
+    FROZEN = "frozen"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stability:
+    """How long after collection an analyte can still be measured, kept this way."""
+
+    storage: Storage
+    hours: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """A kind of tube: what it holds, and what of it no analyzer can reach."""
+
+    code: str
+    names: Mapping[str, str]
+    cap: str = ""  # colour of the cap, as a word of lis.words
+    volume_ul: int = 0
+    dead_volume_ul: int = 0
+    specimen_types: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Test:
     """One thing the laboratory measures."""
@@ -125,6 +153,15 @@ class Test:
     needs_collection_time: bool = False  # S26: stability-limited
     plain_words: Mapping[str, str] = field(default_factory=dict)  # for patients
     is_sensitive: bool = False  # never shown to patients without a doctor
+    method: str = ""
+    short: tuple[str, ...] = ()  # what people type at order entry
+    container: str = ""  # "": any that holds the specimen type
+    volume_ul: int | None = None  # for one measurement
+    stability: tuple[Stability, ...] = ()  # closed tube
+    open_tube_stability: tuple[Stability, ...] = ()  # after the first measurement (S36)
+    minimum_interval: timedelta | None = None  # sooner again is asked about
+    turnaround_min: Mapping[str, int] = field(default_factory=dict)  # priority -> minutes
+    needs_fasting: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +171,7 @@ class Panel:
     code: str
     names: Mapping[str, str]
     tests: tuple[str, ...]
+    short: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +194,9 @@ class Catalog:
     tests: Mapping[str, Test]
     panels: Mapping[str, Panel]
     instrument_tests: tuple[InstrumentTest, ...]
+    containers: Mapping[str, Container] = field(default_factory=dict)
+    specimen_types: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # code -> names
+    sections: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # code -> names
 
     @cached_property
     def by_instrument_code(self) -> Mapping[tuple[str, str], InstrumentTest]:

@@ -8,7 +8,9 @@ times:
     rule      autoverification per test
 
     catalog  {"version", "tests": [{"code", "names": {"ru", "en"}, "unit", "ucum", "decimals", ...}],
-              "panels": [{"code", "names", "tests": [code, ...]}],
+              "panels": [{"code", "names", "tests": [code, ...], "short"}],
+              "containers": [{"code", "names", "cap", "volume_ul", "dead_volume_ul", "specimen_types"}],
+              "specimen_types": {code: {"ru", "en"}}, "sections": {code: {"ru", "en"}},
               "instrument_tests": [{"driver", "code", "test", "unit", "method"}]}
     interval {"version", "tests": {code: {"bands": [{"sex", "from", "to", "low", "high", "text"}],
               "critical": {"low", "high"}, "critical_codes": [...]}}}
@@ -30,12 +32,15 @@ from lis.domain.catalog import (
     AutoverificationRules,
     Catalog,
     Code,
+    Container,
     DeltaLimit,
     InstrumentTest,
     Interval,
     Limits,
     Panel,
     Sex,
+    Stability,
+    Storage,
     Test,
     ValueType,
 )
@@ -71,6 +76,9 @@ def catalog_from_document(
     version = fields.name("version")
     panels = fields.items("panels", _read_panel)
     instrument_tests = fields.items("instrument_tests", _read_instrument_test)
+    containers = fields.items("containers", _read_container)
+    specimen_types = fields.mapping("specimen_types", _read_names)
+    sections = fields.mapping("sections", _read_names)
     interval_version, judgements = read_intervals(interval)
     rule_version, rules = read_rules(rule)
     tests = fields.items(
@@ -78,6 +86,7 @@ def catalog_from_document(
     )
     fields.end()
     _check_references(tests, panels, instrument_tests)
+    _check_tubes(tests, containers, specimen_types)
     known = {test.code for test in tests}
     _check_known(judgements, known, "interval.tests")
     _check_known(rules, known, "rule.tests")
@@ -88,6 +97,9 @@ def catalog_from_document(
         tests={test.code: test for test in tests},
         panels={panel.code: panel for panel in panels},
         instrument_tests=instrument_tests,
+        containers={container.code: container for container in containers},
+        specimen_types=specimen_types,
+        sections=sections,
     )
 
 
@@ -140,9 +152,59 @@ def _read_test(
         needs_collection_time=fields.flag("needs_collection_time"),
         plain_words=_read_words(fields, "plain_words", is_required=False),
         is_sensitive=fields.flag("is_sensitive"),
+        method=fields.text("method", ""),
+        short=fields.items("short", word),
+        container=fields.text("container", ""),
+        volume_ul=fields.count("volume_ul"),
+        stability=fields.items("stability", _read_stability),
+        open_tube_stability=fields.items("open_tube_stability", _read_stability),
+        minimum_interval=_read_hours(fields, "minimum_interval_h"),
+        turnaround_min=fields.mapping("turnaround_min", _minutes),
+        needs_fasting=fields.flag("needs_fasting"),
     )
     fields.end()
     return test
+
+
+def _read_stability(item: object, where: str) -> Stability:
+    fields = Fields(item, where)
+    stability = Stability(
+        storage=fields.choice("storage", Storage), hours=fields.count("hours") or 0
+    )
+    fields.end()
+    return stability
+
+
+def _read_hours(fields: Fields, name: str) -> timedelta | None:
+    hours = fields.count(name)
+    return None if hours is None else timedelta(hours=hours)
+
+
+def _minutes(item: object, where: str) -> int:
+    if isinstance(item, bool) or not isinstance(item, int) or item <= 0:
+        raise Malformed(expected="minutes, a whole number above zero", got=item, where=where)
+    return item
+
+
+def _read_container(item: object, where: str) -> Container:
+    fields = Fields(item, where)
+    container = Container(
+        code=fields.name("code"),
+        names=_read_words(fields, "names"),
+        cap=fields.text("cap", ""),
+        volume_ul=fields.count("volume_ul") or 0,
+        dead_volume_ul=fields.count("dead_volume_ul") or 0,
+        specimen_types=fields.items("specimen_types", word),
+    )
+    fields.end()
+    return container
+
+
+def _read_names(item: object, where: str) -> dict[str, str]:
+    fields = Fields(item, where)
+    names = {language: fields.name(language) for language in LANGUAGES}
+    fields.end()
+    return names
 
 
 def _read_words(fields: Fields, name: str, *, is_required: bool = True) -> dict[str, str]:
@@ -184,6 +246,7 @@ def _read_panel(item: object, where: str) -> Panel:
         code=fields.name("code"),
         names=_read_words(fields, "names"),
         tests=fields.items("tests", word),
+        short=fields.items("short", word),
     )
     fields.end()
     return panel
@@ -320,6 +383,29 @@ def _check_references(
     _check_known((entry.test for entry in entries), known, "catalog.instrument_tests")
     for entry in entries:
         _check_unit(entry, by_code[entry.test])
+
+
+def _check_tubes(
+    tests: tuple[Test, ...],
+    containers: tuple[Container, ...],
+    specimen_types: Mapping[str, Mapping[str, str]],
+) -> None:
+    """A test's tube must exist, and hold what the test is measured in."""
+    _check_unique([container.code for container in containers], "catalog.containers")
+    by_code = {container.code: container for container in containers}
+    if specimen_types:
+        named = (test.specimen_type for test in tests)
+        _check_known(named, set(specimen_types), "catalog.tests: specimen_type")
+    for test in tests:
+        if not test.container:
+            continue
+        container = by_code.get(test.container)
+        if container is None or test.specimen_type not in container.specimen_types:
+            raise Malformed(
+                expected=f"a container for {test.specimen_type}",
+                got=test.container,
+                where=f"catalog.tests {test.code}.container",
+            )
 
 
 def _check_unit(entry: InstrumentTest, test: Test) -> None:

@@ -5,7 +5,15 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from lis.domain.catalog import AutoverificationRules, Catalog, DeltaLimit, Limits, Test
+from lis.domain.catalog import (
+    AutoverificationRules,
+    Catalog,
+    Container,
+    DeltaLimit,
+    Limits,
+    Stability,
+    Test,
+)
 from lis.domain.document_fields import age_text
 
 
@@ -28,7 +36,12 @@ def documents_of(
             "version": version,
             "tests": [_test_document(test) for test in tests],
             "panels": [
-                {"code": panel.code, "names": dict(panel.names), "tests": list(panel.tests)}
+                {
+                    "code": panel.code,
+                    "names": dict(panel.names),
+                    "tests": list(panel.tests),
+                    "short": list(panel.short),
+                }
                 for panel in catalog.panels.values()
             ],
             "instrument_tests": [
@@ -41,6 +54,9 @@ def documents_of(
                 }
                 for entry in catalog.instrument_tests
             ],
+            "containers": [_container_document(one) for one in catalog.containers.values()],
+            "specimen_types": {code: dict(names) for code, names in catalog.specimen_types.items()},
+            "sections": {code: dict(names) for code, names in catalog.sections.items()},
         },
         interval={
             "version": interval_version,
@@ -75,6 +91,32 @@ def _test_document(test: Test) -> dict[str, Any]:
         "needs_collection_time": test.needs_collection_time,
         "plain_words": dict(test.plain_words),
         "is_sensitive": test.is_sensitive,
+        "method": test.method,
+        "short": list(test.short),
+        "container": test.container,
+        "volume_ul": test.volume_ul,
+        "stability": [_stability_document(one) for one in test.stability],
+        "open_tube_stability": [_stability_document(one) for one in test.open_tube_stability],
+        "minimum_interval_h": None
+        if test.minimum_interval is None
+        else test.minimum_interval // timedelta(hours=1),
+        "turnaround_min": dict(test.turnaround_min),
+        "needs_fasting": test.needs_fasting,
+    }
+
+
+def _stability_document(stability: Stability) -> dict[str, Any]:
+    return {"storage": stability.storage.value, "hours": stability.hours}
+
+
+def _container_document(container: Container) -> dict[str, Any]:
+    return {
+        "code": container.code,
+        "names": dict(container.names),
+        "cap": container.cap,
+        "volume_ul": container.volume_ul,
+        "dead_volume_ul": container.dead_volume_ul,
+        "specimen_types": list(container.specimen_types),
     }
 
 

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.orm import Session
 
 from lis.domain.errors import NotFound, Refused
+from lis.domain.messages import BY_HAND
 from lis.drivers import registry, translate
 from lis.results.differences import (
     ReadingKind,
@@ -54,7 +55,7 @@ def replay_message(session: Session, inbox_id: int, *, at: datetime) -> ReplayRe
     if row is None:
         raise NotFound("Inbox", inbox_id)
     device = session.get(Device, row.device_id) if row.device_id is not None else None
-    if device is None:
+    if device is None or device.driver == BY_HAND:
         raise Refused("replay_no_device")
     translation = translate(
         registry.get(device.driver),

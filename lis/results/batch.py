@@ -6,7 +6,7 @@ from datetime import datetime
 
 from lis.domain.catalog import Catalog, InstrumentTest, Test
 from lis.domain.lifecycle import BenchState, WorkOrderState
-from lis.domain.messages import ReportedObservation, Translation
+from lis.domain.messages import BY_HAND, ReportedObservation, Translation
 from lis.domain.result_facts import (
     DeviceFacts,
     OrderFacts,
@@ -102,6 +102,10 @@ def mapping_of(
     catalog: Catalog, driver: str, reported: ReportedObservation
 ) -> tuple[Test | None, InstrumentTest]:
     """The test behind an instrument's code, with the unit and method the catalog expects."""
+    if driver == BY_HAND:  # a person was shown our own code and unit
+        own = catalog.tests.get(reported.test)
+        unit = own.unit if own else ""
+        return own, InstrumentTest(driver=driver, code=reported.test, test=reported.test, unit=unit)
     entry = catalog.by_instrument_code.get((driver, reported.test))
     return (catalog.tests.get(entry.test), entry) if entry else (None, _UNMAPPED)
 

@@ -19,6 +19,7 @@ from lis.domain.lifecycle import BENCH, OUTWARD, BenchEvent, BenchState, Outward
 from lis.domain.messages import Reason, ResultStatus
 from lis.results.autoverification import regate
 from lis.results.desk import COMMENT_MAX, Desk, Shown, as_run, needed, say
+from lis.results.hand_entry import check_second_person
 from lis.results.lanes import WorklistLane
 from lis.results.passing import Passing, PresentFacts, may_pass
 from lis.results.reads import Row
@@ -189,6 +190,7 @@ def _pass(
     row = desk.as_shown(shown)
     if row.bench_state not in WAITING:
         raise Refused("already_decided", state=row.bench_state.value)
+    check_second_person(row, user)
     gate = desk.gate_of(row)
     passing = _ask(desk, row, gate, acknowledged)
     if passing.obstacles:

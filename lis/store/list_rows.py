@@ -19,7 +19,7 @@ class Telling(Base):
     told_at: Mapped[datetime]
     told_by: Mapped[str]  # login
     told_to: Mapped[str]  # who called, in the caller's own words
-    relation: Mapped[str]  # doctor, ward, patient, other
+    relation: Mapped[str]  # doctor, ward, patient, anyone
     telephone: Mapped[str] = mapped_column(default="")
     note: Mapped[str] = mapped_column(default="")
     told: Mapped[list[Any]] = mapped_column(

@@ -20,8 +20,8 @@ from lis.domain.control import (
 )
 from lis.domain.errors import NotFound, Refused, StaleVersion
 from lis.qc.recording import ControlFold
-from lis.qc.stored import gate_key_of, gate_state_of
 from lis.store import control_queries as queries
+from lis.store.gate_reading import gate_key_of, gate_state_of
 from lis.store.rows import ControlPoint, ControlRun, GateException, GateProjection
 from lis.store.unit import Unit
 

@@ -37,10 +37,10 @@ from lis.printing.levey_jennings import (
 )
 from lis.qc.actions import DUE_WITHIN
 from lis.qc.gate import level_order
-from lis.qc.stored import excuse_of, gate_key_of, gate_state_of
 from lis.qc.westgard import ACROSS_LABEL, RULES, RUN_LABEL, Severity
 from lis.store import control_queries as queries
 from lis.store.control_queries import StoredPoint, StoredRun
+from lis.store.gate_reading import excuse_of, gate_key_of, gate_state_of
 from lis.store.rows import GateProjection
 
 RUNS_SHOWN = 60  # of one chart on the screen: a month of two runs a day

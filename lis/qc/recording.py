@@ -36,16 +36,11 @@ from lis.domain.messages import Reason, ReportedObservation
 from lis.qc.gate import LIVE_CONVENTIONS, RUN_WINDOW
 from lis.qc.history import Entry, GateSeries, Identity
 from lis.qc.recognition import LoadedControls, measurement_of, run_key
-from lis.qc.stored import (
-    excuse_of,
-    gate_key_of,
-    gate_state_of,
-    run_state_of,
-    write_gates,
-)
+from lis.qc.stored import run_state_of, write_gates
 from lis.qc.westgard import RULES, Conventions
 from lis.store import control_queries as queries
 from lis.store.control_queries import LoadedLevel, StoredPoint, StoredRun
+from lis.store.gate_reading import excuse_of, gate_key_of, gate_state_of
 from lis.store.unit import Unit
 
 RUNS_BACK_SPARE = 2  # runs beyond the longest window, for levels that were missing

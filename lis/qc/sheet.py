@@ -15,7 +15,7 @@ from lis.domain.errors import NotFound
 from lis.qc.actions import grant_exception
 from lis.qc.gate import level_order
 from lis.qc.reads import RUNS_SHOWN, RunLine, Tile, TileState, board, exceptions, run_lines
-from lis.qc.stored import excuse_of
+from lis.store.gate_reading import excuse_of
 from lis.store.unit import Unit
 
 # An exception answers for a control that is not there (S02); nothing else needs one.

@@ -1,8 +1,6 @@
 """Runs, points and gates between their rows and the values that decisions see."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -10,20 +8,14 @@ import orjson
 from lis.domain.control import (
     ControlMeasurement,
     ControlTarget,
-    GateEvent,
-    GateExcuse,
     GateKey,
     GateState,
-    RunVerdict,
 )
 from lis.qc.gate import RunRules, clinical_order
 from lis.qc.history import Entry, GateSeries, RunState
 from lis.store import control_queries as queries
 from lis.store.control_queries import StoredPoint, StoredRun
-from lis.store.rows import GateException, GateProjection
 from lis.store.unit import Unit
-
-GATES_REMEMBERED = 1_024  # parsed histories by their text: 100 tests on 10 devices, 20 kB each
 
 
 def run_state_of(run: StoredRun, points: Iterable[StoredPoint]) -> RunState:
@@ -66,55 +58,6 @@ def entry_of(point: StoredPoint) -> Entry:
     return Entry(
         measurement=measurement, is_new=False, stored_run_id=point.run_id, point_id=point.id
     )
-
-
-def excuse_of(row: GateException) -> GateExcuse:
-    """A stored exception as the gate question sees it."""
-    return GateExcuse(
-        id=row.id,
-        device_id=row.device_id,
-        test=row.test_code,
-        reason=row.reason,
-        granted_by=row.granted_by,
-        granted_at=row.granted_at,
-        ends_at=row.ends_at,
-    )
-
-
-def gate_key_of(row: GateProjection) -> GateKey:
-    """The key of a stored gate."""
-    return GateKey(
-        device_id=row.device_id,
-        test=row.test_code,
-        module=row.module,
-        reagent_lot=row.reagent_lot,
-        specimen_type=row.specimen_type,
-    )
-
-
-def gate_state_of(row: GateProjection, key: GateKey, window: timedelta) -> GateState:
-    """The stored history of a gate, with the window the catalog gives it now."""
-    return GateState(
-        key=key, events=_events(row.events), window=window, actions=_actions(row.actions)
-    )
-
-
-@lru_cache(maxsize=GATES_REMEMBERED)
-def _events(text: str) -> tuple[GateEvent, ...]:
-    return tuple(
-        GateEvent(
-            at=datetime.fromisoformat(at),
-            verdict=RunVerdict(verdict),
-            run_id=run_id,
-            needs_action=needs_action,
-        )
-        for at, verdict, run_id, needs_action in orjson.loads(text)
-    )
-
-
-@lru_cache(maxsize=GATES_REMEMBERED)
-def _actions(text: str) -> tuple[datetime, ...]:
-    return tuple(datetime.fromisoformat(at) for at in orjson.loads(text))
 
 
 def gate_values(state: GateState) -> dict[str, Any]:

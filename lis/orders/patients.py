@@ -34,26 +34,23 @@ def find_or_make_patient(unit: Unit, entry: PatientEntry, *, site_id: int) -> Fo
         if chosen is None or chosen.merged_into_id is not None:
             raise NotFound("Patient", entry.patient_public_id)
         return FoundPatient(patient=chosen)
-    known = {one.id: one for one in living_holders(unit, entry)}
+    holders = identity_holders(
+        unit.session, [(one.system, one.issuer, one.value) for one in _usable(entry)]
+    )
+    living = {one.id: one for one in (survivor_of(unit.session, holder) for holder in holders)}
     conflict = "wrong_check_digit" if _is_miswritten(entry) else ""
-    if len(known) > 1 or (conflict and not known):
+    if len(living) > 1 or (conflict and not living):
         made = make_patient(unit, entry, site_id, with_identifiers=False)
         return FoundPatient(patient=made, conflict=conflict or "several_patients")
-    if not known:
+    if not living:
         return FoundPatient(patient=make_patient(unit, entry, site_id))
-    (patient,) = known.values()
+    (patient,) = living.values()
     if conflict or _contradicts(patient, entry):
         return FoundPatient(patient=patient, conflict=conflict or "patient_conflict")
-    _complete(unit, patient, entry)
-    add_identifiers(unit, patient, entry)
+    named = patient if patient in holders else holders[0]  # a retired identity keeps its own news
+    _complete(unit, named, entry)
+    add_identifiers(unit, named, entry)
     return FoundPatient(patient=patient)
-
-
-def living_holders(unit: Unit, entry: PatientEntry) -> list[Patient]:
-    """Whom the identifiers of a referral name; of a merged identity the one that survived."""
-    wanted = [(one.system, one.issuer, one.value) for one in _usable(entry)]
-    holders = [survivor_of(unit.session, one) for one in identity_holders(unit.session, wanted)]
-    return list({one.id: one for one in holders}.values())
 
 
 def add_identifiers(unit: Unit, patient: Patient, entry: PatientEntry) -> None:
@@ -96,7 +93,7 @@ def _contradicts(patient: Patient, entry: PatientEntry) -> bool:
 
 
 def _complete(unit: Unit, patient: Patient, entry: PatientEntry) -> None:
-    before = (patient.birth_date, patient.sex, patient.given_name, patient.middle_name)
+    before = _known_of(patient)
     row = said_of(unit.session, patient.id)
     said = frozenset(row.said) if row else frozenset()  # fields of which the hospital spoke
     is_more_exact = len(entry.birth_date) > len(patient.birth_date)
@@ -104,14 +101,21 @@ def _complete(unit: Unit, patient: Patient, entry: PatientEntry) -> None:
         patient.birth_date = entry.birth_date
     if "sex" not in said and patient.sex == "U" and entry.sex in KNOWN_SEXES:
         patient.sex = entry.sex
+    if "family_name" not in said:
+        patient.family_name = patient.family_name or entry.family_name
     if "given_name" not in said:
         patient.given_name = patient.given_name or entry.given_name
     if "middle_name" not in said:
         patient.middle_name = patient.middle_name or entry.middle_name
-    after = (patient.birth_date, patient.sex, patient.given_name, patient.middle_name)
+    after = _known_of(patient)
     if before != after:
         patient.version += 1
         unit.audit("patient_completed", "Patient", patient.id, before=before, after=after)
+
+
+def _known_of(patient: Patient) -> tuple[str, ...]:
+    names = (patient.family_name, patient.given_name, patient.middle_name)
+    return (*names, patient.birth_date, patient.sex)
 
 
 def make_patient(

@@ -11,6 +11,8 @@ from lis.store.base import Base, Key
 
 # As written in the partial index, or a query does not use it.
 WORK_ORDER_IS_UNFINISHED = "state NOT IN ('resulted','cancelled')"
+WORK_ORDER_IS_UNROUTED = "state IN ('pending','failed')"
+WORK_ORDER_IS_AT_DEVICE = "state IN ('queued','sent','acknowledged','in_process')"
 
 
 class Requisition(Base):
@@ -107,6 +109,19 @@ class WorkOrder(Base):
             sqlite_where=text(WORK_ORDER_IS_UNFINISHED),
             postgresql_where=text(WORK_ORDER_IS_UNFINISHED),
         ),
+        Index(  # what waits to be routed, the oldest first
+            "ix_work_order_unrouted",
+            "id",
+            sqlite_where=text(WORK_ORDER_IS_UNROUTED),
+            postgresql_where=text(WORK_ORDER_IS_UNROUTED),
+        ),
+        Index(  # what one analyzer has before it
+            "ix_work_order_at_device",
+            "device_id",
+            "id",
+            sqlite_where=text(WORK_ORDER_IS_AT_DEVICE),
+            postgresql_where=text(WORK_ORDER_IS_AT_DEVICE),
+        ),
     )
 
     id: Mapped[Key] = mapped_column(init=False)
@@ -122,6 +137,9 @@ class WorkOrder(Base):
     rerun: Mapped[int] = mapped_column(default=0)
     dilution: Mapped[Decimal | None] = mapped_column(default=None)
     reason: Mapped[str] = mapped_column(default="")
+    pinned_device_id: Mapped[int | None] = mapped_column(
+        ForeignKey("device.id"), default=None
+    )  # a person chose the analyzer
     version: Mapped[int] = mapped_column(default=1)
 
 

@@ -33,6 +33,7 @@ from lis.store.referral_rows import (
     PlacerOrder,
 )
 from lis.store.repeat_rows import RepeatMade, RepeatProposal, RepeatStop
+from lis.store.routing_rows import AnalyzerRouting, ReagentState, RoutingChoice
 from lis.store.step_rows import AnalyzerStep
 from lis.store.system_rows import (
     Audit,
@@ -59,6 +60,7 @@ from lis.store.traffic_rows import (
 
 __all__ = [
     "Alarm",
+    "AnalyzerRouting",
     "AnalyzerStep",
     "Attachment",
     "Audit",
@@ -99,11 +101,13 @@ __all__ = [
     "PlacerOrder",
     "Quarantine",
     "ReagentLoad",
+    "ReagentState",
     "RepeatMade",
     "RepeatProposal",
     "RepeatStop",
     "ReportDelivery",
     "Requisition",
+    "RoutingChoice",
     "SavedFilter",
     "Sequence",
     "ServiceRequest",

@@ -528,6 +528,31 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_user_role_user_id"), ["user_id"], unique=False)
 
     op.create_table(
+        "analyzer_routing",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column(
+            "device_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("takes", sa.String(length=32), nullable=False),
+        sa.Column("sections", sa.JSON(), nullable=False),
+        sa.Column("dead_volume_ul", sa.Integer(), nullable=False),
+        sa.Column("rack_size", sa.Integer(), nullable=False),
+        sa.Column("stopped_reason", sa.String(), nullable=False),
+        sa.Column("stopped_by", sa.String(), nullable=False),
+        sa.Column("stopped_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["device_id"], ["device.id"], name=op.f("fk_analyzer_routing_device_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_analyzer_routing")),
+        sa.UniqueConstraint("device_id", name=op.f("uq_analyzer_routing_device_id")),
+    )
+    op.create_table(
         "control_level",
         sa.Column(
             "id",
@@ -855,6 +880,29 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_reagent_load_device_id"), ["device_id"], unique=False)
 
     op.create_table(
+        "reagent_state",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column(
+            "device_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("test_code", sa.String(), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("tests_left", sa.Integer(), nullable=True),
+        sa.Column("valid_until", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["device_id"], ["device.id"], name=op.f("fk_reagent_state_device_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_reagent_state")),
+        sa.UniqueConstraint(
+            "device_id", "test_code", name=op.f("uq_reagent_state_device_id_test_code")
+        ),
+    )
+    op.create_table(
         "requisition",
         sa.Column(
             "id",
@@ -1144,6 +1192,31 @@ def upgrade() -> None:
         ),
     )
     op.create_table(
+        "label_print",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column(
+            "specimen_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("printer", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("copies", sa.Integer(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["specimen_id"], ["specimen.id"], name=op.f("fk_label_print_specimen_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_label_print")),
+        sa.UniqueConstraint(
+            "specimen_id", "number", name=op.f("uq_label_print_specimen_id_number")
+        ),
+    )
+    op.create_table(
         "order_change",
         sa.Column(
             "id",
@@ -1242,8 +1315,14 @@ def upgrade() -> None:
         sa.Column("rerun", sa.Integer(), nullable=False),
         sa.Column("dilution", sa.String(length=64), nullable=True),
         sa.Column("reason", sa.String(), nullable=False),
+        sa.Column(
+            "pinned_device_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["device_id"], ["device.id"], name=op.f("fk_work_order_device_id")),
+        sa.ForeignKeyConstraint(
+            ["pinned_device_id"], ["device.id"], name=op.f("fk_work_order_pinned_device_id")
+        ),
         sa.ForeignKeyConstraint(
             ["service_request_id"],
             ["service_request.id"],
@@ -1257,6 +1336,13 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("work_order", schema=None) as batch_op:
         batch_op.create_index(
+            "ix_work_order_at_device",
+            ["device_id", "id"],
+            unique=False,
+            sqlite_where=sa.text("state IN ('queued','sent','acknowledged','in_process')"),
+            postgresql_where=sa.text("state IN ('queued','sent','acknowledged','in_process')"),
+        )
+        batch_op.create_index(
             batch_op.f("ix_work_order_service_request_id"), ["service_request_id"], unique=False
         )
         batch_op.create_index(
@@ -1268,6 +1354,13 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("state NOT IN ('resulted','cancelled')"),
             postgresql_where=sa.text("state NOT IN ('resulted','cancelled')"),
+        )
+        batch_op.create_index(
+            "ix_work_order_unrouted",
+            ["id"],
+            unique=False,
+            sqlite_where=sa.text("state IN ('pending','failed')"),
+            postgresql_where=sa.text("state IN ('pending','failed')"),
         )
 
     op.create_table(
@@ -1475,6 +1568,41 @@ def upgrade() -> None:
         batch_op.create_index(
             batch_op.f("ix_report_delivery_report_id"), ["report_id"], unique=False
         )
+
+    op.create_table(
+        "routing_choice",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column(
+            "work_order_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("trigger", sa.String(), nullable=False),
+        sa.Column("outcome", sa.String(), nullable=False),
+        sa.Column("device_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column(
+            "from_device_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("judged", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["device_id"], ["device.id"], name=op.f("fk_routing_choice_device_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["from_device_id"], ["device.id"], name=op.f("fk_routing_choice_from_device_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["work_order_id"], ["work_order.id"], name=op.f("fk_routing_choice_work_order_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_routing_choice")),
+    )
+    with op.batch_alter_table("routing_choice", schema=None) as batch_op:
+        batch_op.create_index("ix_routing_choice_work_order", ["work_order_id", "id"], unique=False)
 
     op.create_table(
         "attachment",

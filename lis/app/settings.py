@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lis.domain.errors import Malformed
-from lis.transport.address import LinkAddress
+from lis.printing.labels import SIZES
+from lis.transport.address import LinkAddress, TcpConnect
 from lis.transport.security import LinkSecurity, network_of
 
 _VARIABLE = re.compile(r"LIS_(?P<section>[A-Z]+)__(?P<key>[A-Z_]+)")
@@ -38,6 +39,7 @@ def _check_link(address: str) -> str:
 class LaboratorySettings(_Section):
     name: str = "Laboratory"
     language: Literal["ru", "en"] = "en"
+    second_person: bool = False  # who typed a value by hand may not verify it
 
 
 class SiteSettings(_Section):
@@ -190,6 +192,30 @@ class EmrSettings(_LinkSection):
     _links = field_validator("receive", "send")(_check_link)
 
 
+class PrinterSettings(_Section):
+    """A label printer that takes ZPL on a raw port."""
+
+    name: str
+    link: str  # tcp-connect://host:9100
+    size: str = "50x25"  # of its roll, in millimetres
+    site: str = ""
+    on_order: bool = False  # makes the first label of each new tube of its site
+
+    @field_validator("link")
+    @classmethod
+    def _connects(cls, value: str) -> str:
+        if not isinstance(LinkAddress.parse(value).target, TcpConnect):
+            raise ValueError(f"expected tcp-connect://host:9100, got {value!r}")
+        return value
+
+    @field_validator("size")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in SIZES:
+            raise ValueError(f"expected one of {', '.join(SIZES)}, got {value!r}")
+        return value
+
+
 class Settings(_Section):
     """Everything `lis.toml` may say."""
 
@@ -202,11 +228,13 @@ class Settings(_Section):
     journal: JournalSettings = JournalSettings()
     instrument: tuple[InstrumentSettings, ...] = ()
     emr: tuple[EmrSettings, ...] = ()
+    printer: tuple[PrinterSettings, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> "Settings":
         sites = {site.name for site in self.site}
-        for kind, entries in (("instrument", self.instrument), ("emr", self.emr)):
+        kinds = (("instrument", self.instrument), ("emr", self.emr), ("printer", self.printer))
+        for kind, entries in kinds:
             names = [entry.name for entry in entries]
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"[[{kind}]] name is used twice: {', '.join(twice)}")

@@ -27,12 +27,13 @@ import structlog
 from lis.app.bus import Bus
 from lis.app.configuring import Configured, ConfiguredEmr, ConfiguredLink, configure
 from lis.app.dispatcher import work
+from lis.app.label_printer import LabelPrinter
 from lis.app.laboratory import Laboratory
 from lis.app.links import LinkRunner
 from lis.app.mqtt import Broker, MqttBridge
 from lis.app.order_sender import OrderSender
 from lis.app.requests import RequestLane
-from lis.app.settings import Settings
+from lis.app.settings import PrinterSettings, Settings
 from lis.app.silence_watch import SilenceWatch
 from lis.app.supervisor import supervise
 from lis.domain.clock import Clock
@@ -153,6 +154,8 @@ class House:
             workers += [
                 (f"deliver:{emr.name}", self._sender(emr)) for emr in self.configured.destinations
             ]
+            printers = self.laboratory.settings.printer
+            workers += [(f"print:{printer.name}", self._printer(printer)) for printer in printers]
         if url := self.laboratory.settings.mqtt.url:
             bridge = MqttBridge(
                 self.laboratory.bus, Broker.parse(url), installation=self.laboratory.installation
@@ -190,6 +193,22 @@ class House:
         async def run() -> None:
             with self.laboratory.bus.subscribe("outbox") as news:
                 await sender.run(news.next)
+
+        return run
+
+    def _printer(self, settings: PrinterSettings) -> Task:
+        printer = LabelPrinter(
+            store=self.store,
+            executor=self.executor,
+            printer=settings,
+            site=self.laboratory.settings.site_of(settings.site),
+            language=self.laboratory.settings.laboratory.language,
+        )
+        printer.begin()
+
+        async def run() -> None:
+            with self.laboratory.bus.subscribe("outbox", "order") as news:
+                await printer.run(news.next)
 
         return run
 

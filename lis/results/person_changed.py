@@ -3,7 +3,7 @@
 Sex and birth date decide which interval applies. When the hospital corrects one, or two identities become one or two again, each
 standing result is interpreted anew, with the catalog it was made with. Where the judgement is the same, nothing moves. A result that
 waits becomes a new version that waits; one that is out becomes an amended version that goes out at once to everybody who got the old one: its
-value was verified and is untouched. Where it has become critical, the call opens in the same transaction (S09).
+value was verified and is untouched. Critical limits belong to the test, not to the person: no call opens here.
 """
 
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from sqlalchemy import inspect
 
 from lis.domain.catalog import Catalog
 from lis.domain.lifecycle import BENCH, OUTWARD, BenchEvent, BenchState, OutwardEvent
-from lis.domain.messages import IdReadMode, Reason, ReportedObservation
+from lis.domain.messages import IdReadMode, ReportedObservation
 from lis.domain.result_facts import PersonFacts, SpecimenFacts
 from lis.orders import identity
 from lis.orders.identity import Merged
@@ -28,7 +28,7 @@ from lis.store.definitions import catalog_in_force
 from lis.store.observation_queries import devices_by_id, people, specimen_facts
 from lis.store.people_rows import Patient
 from lis.store.referral_queries import standing_observations
-from lis.store.rows import CriticalCall, Observation
+from lis.store.rows import Observation
 from lis.store.unit import Unit
 from lis.store.worklist_queries import specimens_by_ids
 
@@ -88,8 +88,8 @@ def judge_person_again(unit: Unit, catalog: Catalog, patient_id: int, *, cause: 
 
 
 def _differs(row: Observation, meant: Interpretation) -> bool:
-    before = (row.flag, row.interval_text, row.interval_reason)
-    return before != (meant.flag.value, meant.interval_text, meant.interval_reason)
+    """What a reader of the report would see otherwise; another age within the same band is none of it."""
+    return (row.flag, row.interval_text) != (meant.flag.value, meant.interval_text)
 
 
 def _meaning(
@@ -132,7 +132,6 @@ def _is_unit_right(
 
 def _amend(desk: Desk, row: Observation, meant: Interpretation, cause: str) -> Observation:
     """A released value with its new meaning, in the place of the old one."""
-    was_critical = row.flag in {"LL", "HH"}
     status = row.status
     if OUTWARD.allows(status, OutwardEvent.AMEND):
         status = OUTWARD.apply(status, OutwardEvent.AMEND)
@@ -147,8 +146,6 @@ def _amend(desk: Desk, row: Observation, meant: Interpretation, cause: str) -> O
         signature="",
     )
     _supersede(desk, row, made, cause)
-    if meant.is_critical and not was_critical:
-        _open_call(desk.unit, made)
     return made
 
 
@@ -162,11 +159,8 @@ def _wait_again(
             made = next_version(desk, row, judged, around, read_mode=row.read_mode)
             _tell(desk, row, made, cause)
             return
-    holds = list(row.holds)
-    if meant.is_critical and Reason.CRITICAL.value not in holds:
-        holds.append(Reason.CRITICAL.value)
     state = BENCH.apply(BenchState.RECEIVED, BenchEvent.HOLD)
-    made = _copy(desk, row, meant, bench_state=state, holds=holds)
+    made = _copy(desk, row, meant, bench_state=state)
     _supersede(desk, row, made, cause)
 
 
@@ -201,17 +195,6 @@ def _tell(desk: Desk, row: Observation, made: Observation, cause: str) -> None:
     say(made, passed(RULE, cause=cause, flag_before=row.flag, interval_before=row.interval_text))
     desk.moved(row, RULE, user, cause=cause, version=made.version)
     desk.moved(made, RULE, user, cause=cause, flag=made.flag)
-
-
-def _open_call(unit: Unit, row: Observation) -> None:
-    unit.session.add(
-        CriticalCall(
-            observation_id=row.id,
-            opened_at=unit.now,
-            snapshot=f"{row.reported} {row.unit} {row.flag}".strip(),
-            is_confirmed=True,
-        )
-    )
 
 
 def _publish(unit: Unit, out: dict[int, list[ReportedRun]]) -> None:

@@ -51,6 +51,7 @@ AREAS: Final = (
     "results",
     "worklist",
     "orders",
+    "labels",
     "patients",
     "qc",
     "instruments",

@@ -11,6 +11,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
+from lis.access.passwords import receipt_hash
 from lis.domain.catalog import Catalog
 from lis.domain.errors import NotFound, Refused
 from lis.domain.lifecycle import WorkOrderState
@@ -22,20 +23,22 @@ from lis.printing.labels import (
     LabelSize,
     LabelTooSmall,
     lay_out,
+    shown_date,
 )
 from lis.printing.zpl import COPIES_MAX
 from lis.store.label_queries import prints_of
 from lis.store.label_rows import LabelPrint
 from lis.store.order_queries import (
+    requisition_by_public_id,
     requisitions_by_ids,
+    service_requests_by_ids,
     service_requests_of_requisition,
     specimen_by_id,
     specimens_by_accession,
     work_orders_of_specimens,
 )
 from lis.store.order_rows import Specimen
-from lis.store.people_queries import patients_by_ids
-from lis.store.people_rows import Site
+from lis.store.people_queries import access_by_hash, all_sites, patients_by_ids
 from lis.store.unit import Unit
 from lis.words import Words
 
@@ -109,10 +112,10 @@ def label_facts(session: Session, catalog: Catalog, tube: Specimen, *, language:
     words = Words(language)
     patient = patients_by_ids(session, (tube.patient_id,))[tube.patient_id]
     rows = work_orders_of_specimens(session, (tube.id,))
-    tests = dict.fromkeys(
-        row.test_code for row in rows if row.state is not WorkOrderState.CANCELLED
-    )
-    site = session.get_one(Site, tube.site_id)
+    live = [row for row in rows if row.state is not WorkOrderState.CANCELLED]
+    requests = service_requests_by_ids(session, (row.service_request_id for row in live))
+    tests = dict.fromkeys(requests[row.service_request_id].code for row in live)
+    sites = {site.id: site.name for site in all_sites(session)}
     return LabelFacts(
         accession=tube.accession,
         family_name=patient.family_name,
@@ -120,10 +123,18 @@ def label_facts(session: Session, catalog: Catalog, tube: Specimen, *, language:
         middle_name=patient.middle_name,
         born=_born(words, patient.birth_date),
         container=_container(catalog, tube, words),
-        site=site.name,
+        site=sites[tube.site_id] if len(sites) > 1 else "",
         mark=_mark(session, tube, words),
         tests=tuple(tests),
     )
+
+
+def check_receipt(session: Session, public_id: str, code: str) -> None:
+    """Refuse a receipt's code that is not of this referral: the sheet would open another person's results."""
+    access = access_by_hash(session, receipt_hash(code))
+    referral = requisition_by_public_id(session, public_id)
+    if access is None or referral is None or access.requisition_id != referral.id:
+        raise Refused("labels.wrong_receipt")
 
 
 def layout_of(facts: LabelFacts, size: LabelSize) -> LabelLayout:
@@ -201,8 +212,7 @@ def _tube(session: Session, accession: str) -> Specimen:
 def _born(words: Words, birth_date: str) -> str:
     if not birth_date:
         return words("labels.born_unknown")
-    shown = birth_date if words.language == "en" else ".".join(reversed(birth_date.split("-")))
-    return words("labels.born", date=shown)
+    return words("labels.born", date=shown_date(birth_date, words.language))
 
 
 def _container(catalog: Catalog, tube: Specimen, words: Words) -> str:

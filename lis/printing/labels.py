@@ -167,6 +167,11 @@ def lay_out(facts: LabelFacts, size: LabelSize) -> LabelLayout:
     )
 
 
+def shown_date(iso: str, language: str) -> str:
+    """A date as a language writes it on paper, as precise as it is known."""
+    return ".".join(reversed(iso.split("-"))) if language == "ru" else iso
+
+
 def shorten_name(family: str, given: str, middle: str, *, width: int) -> tuple[str, int]:
     """The longest form of a name that fits, and its em: in full, with initials, smaller, then cut.
 
@@ -271,7 +276,7 @@ def _codes(accession: str, size: LabelSize, y: int, height: int) -> Iterator[Pic
     module = next((dots for dots in MODULE_DOTS if whole * dots <= size.width), None)
     if module is None:
         raise LabelTooSmall(
-            expected=f"a label of {whole * MODULE_DOTS[-1] / DOTS_PER_MM:.0f} mm or more for {accession}",
+            expected=f"a label of {-(-whole * MODULE_DOTS[-1] // DOTS_PER_MM)} mm or more for {accession}",
             got=f"{size.width_mm} mm",
         )
     matrix = _matrix(accession, size, y, height, taken=whole * module)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from lis.printing.labels import shown_date
 from lis.printing.qr import qr_svg
 from lis.printing.typst_pages import pdf_of
 from lis.words import Words
@@ -40,7 +41,7 @@ def referral_form_pdf(form: ReferralForm, *, language: str, at: datetime) -> byt
     sex = form.sex if form.sex in SEXES else "U"
     priority = form.priority if form.priority in PRIORITIES else "R"
     facts = (
-        (words("labels.form.born"), form.birth_date),
+        (words("labels.form.born"), shown_date(form.birth_date, language)),
         (words("labels.form.sex"), words(f"labels.form.sex.{sex}")),
         (words("labels.form.identifiers"), ", ".join(form.identifiers)),
         (words("labels.form.ordered"), form.ordered_at),

@@ -80,7 +80,12 @@ def test_both_codes_are_decoded_from_what_the_printer_is_sent(size):
 @given(number=numbers, size=st.sampled_from(sorted(SIZES)))
 def test_every_number_is_decoded_in_every_size_or_refused(number, size):
     facts = LabelFacts(accession=number, family_name="Ы")
-    found = read(label_bitmap(lay_out(facts, SIZES[size])))
+    try:
+        layout = lay_out(facts, SIZES[size])
+    except LabelTooSmall:
+        assert (len(number), size) == (15, "38x25")  # an odd digit takes one more symbol
+        return
+    found = read(label_bitmap(layout))
     assert found["Code128"] == number
     assert found.get("DataMatrix", number) == number
 

@@ -15,6 +15,7 @@ from ui.pages import (
     account,
     delivery,
     instruments,
+    labels,
     message_lab,
     orders,
     patients,
@@ -30,7 +31,7 @@ from ui.pages.signing_in import login_address
 
 PAGES = (
     *(signing_in, account, users, worklist, orders, qc, patients, receipt),
-    *(quarantine, message_lab, instruments, delivery),
+    *(labels, quarantine, message_lab, instruments, delivery),
 )
 
 # (method, path) of pages that need no session; everything else names what it requires.

@@ -20,6 +20,7 @@ class Entry:
 NAVIGATION: Final = (
     Entry("/worklist", "ui.nav.worklist", Permission.SEE_WORKLIST, "KeyW"),
     Entry("/orders", "orderpage.title", Permission.ENTER_ORDERS, "KeyO"),
+    Entry("/labels", "labels.title", Permission.ENTER_ORDERS),
     Entry("/qc", "qc.title", Permission.SEE_QC, "KeyQ"),
     Entry("/instruments", "instruments.title", Permission.SEE_INSTRUMENTS, "KeyI"),
     Entry("/delivery", "delivery.title", Permission.SEE_INSTRUMENTS),

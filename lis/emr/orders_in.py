@@ -24,6 +24,7 @@ from lis.wire.hl7_writer import Value, segment, timestamp
 
 _RESPONSES: Final = {"O21": ("ORL", "O22", "ORL_O22"), "O33": ("ORL", "O34", "ORL_O34")}
 _RESPONSE_TO_ORM: Final = ("ORR", "O02", "ORR_O02")
+NO_NAME: Final = (None,) * 6 + ("U",)  # PID-5 is required: a name of unspecified type (table 0200)
 _OLD_VERSIONS: Final = ("2.1", "2.2", "2.3")  # MSH-9 has two components; 2.3.1 begins with 2.3
 
 
@@ -113,4 +114,6 @@ def _echo(sent: Segment, *fields: int) -> str:
     values[0] = sent.component(1) or "1"
     for field in fields:
         values[field - 1] = [repeat.parts() for repeat in sent.repeats(field)]
+    if sent.name == "PID" and not sent.component(5):
+        values[4] = NO_NAME
     return segment(sent.name, *values)

@@ -30,11 +30,11 @@ KEY_MIN: Final = 8  # short keys would collide between desks
 router = APIRouter(tags=["orders"])
 
 
-class _View(BaseModel):
+class ViewBody(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
-class PatientBody(_View):
+class PatientBody(ViewBody):
     public_id: str
     name: str
     birth_date: str
@@ -42,7 +42,7 @@ class PatientBody(_View):
     identifiers: list[str]
 
 
-class RequisitionLineBody(_View):
+class RequisitionLineBody(ViewBody):
     key: int
     public_id: str
     created_at: datetime
@@ -60,7 +60,7 @@ class RequisitionPage(BaseModel):
     next: int | None  # key to page on with; null at the end
 
 
-class OrderBody(_View):
+class OrderBody(ViewBody):
     code: str
     name: str
     filler_number: str
@@ -69,7 +69,7 @@ class OrderBody(_View):
     hold_reason: str
 
 
-class SpecimenBody(_View):
+class SpecimenBody(ViewBody):
     id: int
     accession: str
     specimen_type: str
@@ -81,7 +81,7 @@ class SpecimenBody(_View):
     tests: list[tuple[str, str]]
 
 
-class RequisitionBody(_View):
+class RequisitionBody(ViewBody):
     line: RequisitionLineBody
     ward: str
     reason: str
@@ -90,7 +90,7 @@ class RequisitionBody(_View):
     specimens: list[SpecimenBody]
 
 
-class OrderableBody(_View):
+class OrderableBody(ViewBody):
     code: str
     name: str
     is_panel: bool
@@ -120,13 +120,13 @@ class NewOrder(BaseModel):
     notes: str = Field(default="", max_length=NOTES_MAX)
 
 
-class PlacedSpecimenBody(_View):
+class PlacedSpecimenBody(ViewBody):
     specimen_id: int
     accession: str
     specimen_type: str
 
 
-class PlacedBody(_View):
+class PlacedBody(ViewBody):
     """`receipt_code` is told only this once; "" when the form was placed before."""
 
     public_id: str
@@ -138,7 +138,7 @@ class Scanned(BaseModel):
     accession: str = Field(max_length=64)
 
 
-class ReceivedBody(_View):
+class ReceivedBody(ViewBody):
     accession: str
     specimen_type: str
     patient: PatientBody
@@ -153,7 +153,7 @@ class Rejection(BaseModel):
     reason: str = Field(max_length=NOTES_MAX)
 
 
-class SpecimenState(_View):
+class SpecimenState(ViewBody):
     id: int
     state: str
     version: int

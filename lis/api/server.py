@@ -20,6 +20,7 @@ from lis.api import (
     health,
     instruments,
     labels,
+    lookup,
     message_lab,
     orders,
     patients,
@@ -30,6 +31,7 @@ from lis.api import (
     sessions,
     users,
     worklist,
+    workplan,
 )
 from lis.api.live import LiveHub, live_router
 from lis.api.metrics import Metrics, metrics_router
@@ -61,6 +63,8 @@ ROUTERS: Final = (
     qc.router,
     orders.router,
     labels.router,
+    lookup.router,
+    workplan.router,
     quarantine.router,
     message_lab.router,
     instruments.router,

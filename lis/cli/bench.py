@@ -17,14 +17,17 @@ def register(app: typer.Typer) -> None:
 
 
 def bench(
-    what: Annotated[str, typer.Argument(help="intake, wire, many, qc or worklist.")],
+    what: Annotated[str, typer.Argument(help="intake, wire, many, qc, worklist or lists.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
     seconds: Annotated[
         float, typer.Option(min=1, help="How long `many` keeps its analyzers working.")
     ] = 60.0,
+    orders: Annotated[
+        int, typer.Option(min=1_000, help="How many orders `lists` seeds first.")
+    ] = 1_000_000,
 ) -> None:
     """Measure, and compare with the peer in the same run."""
-    benches = _benches(seconds)
+    benches = _benches(seconds, orders)
     if what not in benches:
         raise fail(f"There is no bench {what!r}; known: {', '.join(benches)}.", code=2)
     figures = benches[what]()
@@ -40,8 +43,8 @@ def bench(
         )
 
 
-def _benches(seconds: float) -> "Mapping[str, Callable[[], Sequence[Figure]]]":
-    from lis.cli import bench_intake, bench_many, bench_qc, bench_wire, bench_worklist
+def _benches(seconds: float, orders: int) -> "Mapping[str, Callable[[], Sequence[Figure]]]":
+    from lis.cli import bench_intake, bench_lists, bench_many, bench_qc, bench_wire, bench_worklist
 
     return {
         "intake": bench_intake.figures,
@@ -49,4 +52,5 @@ def _benches(seconds: float) -> "Mapping[str, Callable[[], Sequence[Figure]]]":
         "many": lambda: bench_many.figures(seconds=seconds),
         "qc": bench_qc.figures,
         "worklist": bench_worklist.figures,
+        "lists": lambda: bench_lists.figures(orders=orders),
     }

@@ -27,7 +27,7 @@ from lis.app.settings import parse_settings
 from lis.cli.bench_timing import Figure, alone
 from lis.cli.serving import freeze_what_stays
 from lis.cli.worklist_seed import Bench
-from lis.domain.clock import ManualClock
+from lis.domain.clock import Clock, ManualClock
 from lis.domain.roles import Role
 from lis.store.unit import Store
 from ui.pages import mount_pages
@@ -119,13 +119,23 @@ def _running(folder: Path) -> Iterator[int]:
             password=PASSWORD,
             roles=frozenset({Role.TECHNICIAN}),
         )
+    try:
+        with serve_store(store, clock) as port:
+            yield port
+    finally:
+        store.close()
+
+
+@contextmanager
+def serve_store(store: Store, clock: Clock | None = None) -> Iterator[int]:
+    """Serve a store on a free loopback port as `lis serve` does; yields the port."""
     bus = Bus()
     store.on_commit(bus.publish)
     laboratory = Laboratory(
         settings=parse_settings({}, where="bench"),
         store=store,
         bus=bus,
-        clock=clock,
+        clock=clock or store.clock,
         installation="bench",
     )
     app = create_app(laboratory)
@@ -144,7 +154,6 @@ def _running(folder: Path) -> Iterator[int]:
         server.should_exit = True
         thread.join(START_WAIT_S)
         listener.close()
-        store.close()
 
 
 def _wait_until(is_true: Callable[[], bool]) -> None:

@@ -107,6 +107,10 @@ class Bench:
         self.process()
         return accession
 
+    def order_only(self, *tests: str, priority: str = "R") -> str:
+        """A received tube that nobody has measured yet; its accession."""
+        return self._order(person_of(self.dice, self.dice.randrange(10_000)), tests, priority)
+
     def value(
         self, device: str, accession: str, test: str, value: str, **more: Any
     ) -> ReportedObservation:

@@ -181,10 +181,12 @@ def read_outstanding(
     )
 
 
-def _pressing_first(line: TestLine) -> tuple[bool, float, float]:
+def _pressing_first(line: TestLine) -> tuple[bool, float, float, int]:
+    """Most overdue first; tests of one tube stay together."""
     assert line.received_at is not None, "what is outstanding was received"
     due_at = line.clock.due_at
-    return due_at is None, due_at.timestamp() if due_at else 0.0, line.received_at.timestamp()
+    late = due_at.timestamp() if due_at else 0.0
+    return due_at is None, late, line.received_at.timestamp(), line.specimen_id
 
 
 def _waits(line: TestLine, at: datetime) -> int:

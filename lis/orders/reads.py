@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from lis.domain.catalog import Catalog
 from lis.domain.errors import NotFound
 from lis.domain.lifecycle import RequestState, SpecimenState
+from lis.store.lookup_queries import find_requisitions
 from lis.store.order_queries import (
     recent_requisitions,
     requisition_by_public_id,
@@ -25,6 +26,7 @@ from lis.store.people_queries import find_patients, identifiers_of, patient_by_p
 from lis.store.people_rows import Patient
 
 PAGE_ROWS: Final = 50
+PEOPLE_SEARCHED: Final = 200  # of one beginning of a name; more letters narrow it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,8 +120,14 @@ def patient_view(session: Session, patient: Patient) -> PatientView:
 def list_requisitions(
     session: Session, *, before: int | None = None, text: str = "", limit: int = PAGE_ROWS
 ) -> tuple[RequisitionLine, ...]:
-    """The newest requisitions; page on with the last line's key."""
-    rows = recent_requisitions(session, before_id=before, text=text.strip(), limit=limit)
+    """The newest requisitions, of all or of a search; page on with the last line's key."""
+    wanted = text.strip()
+    if wanted:
+        rows = find_requisitions(
+            session, wanted, before=before, limit=limit, people=PEOPLE_SEARCHED
+        )
+    else:
+        rows = recent_requisitions(session, before_id=before, limit=limit)
     keys = [requisition.id for requisition, _ in rows]
     requests: dict[int, list[ServiceRequest]] = defaultdict(list)
     for request in service_requests_of_requisitions(session, keys):

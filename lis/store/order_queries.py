@@ -4,15 +4,23 @@ from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import case, func, select
+from sqlalchemy import case, func, select, text
 from sqlalchemy.orm import Session
 
 from lis.domain.lifecycle import LIVE_SPECIMEN_STATES, WorkOrderState
-from lis.store.order_rows import Requisition, ServiceRequest, Specimen, WorkOrder
+from lis.store.order_rows import (
+    WORK_ORDER_IS_UNFINISHED,
+    Requisition,
+    ServiceRequest,
+    Specimen,
+    WorkOrder,
+)
 from lis.store.people_rows import Patient
 
+_UNFINISHED = text(f"work_order.{WORK_ORDER_IS_UNFINISHED}")  # as written in the partial index
 OPEN_WORK_ORDER_STATES = (
     WorkOrderState.PENDING,
+    WorkOrderState.QUEUED,
     WorkOrderState.SENT,
     WorkOrderState.ACKNOWLEDGED,
     WorkOrderState.IN_PROCESS,
@@ -79,13 +87,15 @@ def specimens_with_open_orders(
     `between`: only numbers of that length from the first to the last. `is_received`: only tubes that
     reception has scanned.
     """
-    was_sent = func.min(case((WorkOrder.state == WorkOrderState.PENDING, 0), else_=1))
+    is_new = WorkOrder.state.in_((WorkOrderState.PENDING, WorkOrderState.QUEUED))
+    was_sent = func.min(case((is_new, 0), else_=1))
     query = (
         select(Specimen)
         .join(WorkOrder, Specimen.id == WorkOrder.specimen_id)
         .where(
             Specimen.site_id == site_id,
             Specimen.state.in_(tuple(LIVE_SPECIMEN_STATES)),
+            _UNFINISHED,
             WorkOrder.state.in_(OPEN_WORK_ORDER_STATES),
             WorkOrder.test_code.in_(tuple(tests)),
         )
@@ -162,16 +172,12 @@ def requisition_by_public_id(session: Session, public_id: str) -> Requisition | 
 
 
 def recent_requisitions(
-    session: Session, *, before_id: int | None, text: str, limit: int
+    session: Session, *, before_id: int | None, limit: int
 ) -> list[tuple[Requisition, Patient]]:
-    """Newest requisitions with their patients, by key (never by offset), filtered by name or tube."""
+    """Newest requisitions with their patients, by key (never by offset)."""
     query = select(Requisition, Patient).join(Patient, Patient.id == Requisition.patient_id)
     if before_id is not None:
         query = query.where(Requisition.id < before_id)
-    if text:
-        of_tube = select(Specimen.requisition_id).where(Specimen.accession == text)
-        name = Patient.family_name.startswith(text.capitalize(), autoescape=True)
-        query = query.where(name | Requisition.id.in_(of_tube))
     rows = session.execute(query.order_by(Requisition.id.desc()).limit(limit))
     return [(requisition, patient) for requisition, patient in rows]
 

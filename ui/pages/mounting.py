@@ -16,8 +16,10 @@ from ui.pages import (
     delivery,
     instruments,
     labels,
+    lookup,
     message_lab,
     orders,
+    outstanding,
     patients,
     qc,
     quarantine,
@@ -25,6 +27,7 @@ from ui.pages import (
     signing_in,
     users,
     worklist,
+    workplan,
 )
 from ui.pages.showing import STATIC, go, show, static_version
 from ui.pages.signing_in import login_address
@@ -32,6 +35,7 @@ from ui.pages.signing_in import login_address
 PAGES = (
     *(signing_in, account, users, worklist, orders, qc, patients, receipt),
     *(labels, quarantine, message_lab, instruments, delivery),
+    *(lookup, outstanding, workplan),
 )
 
 # (method, path) of pages that need no session; everything else names what it requires.

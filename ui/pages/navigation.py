@@ -20,6 +20,9 @@ class Entry:
 NAVIGATION: Final = (
     Entry("/worklist", "ui.nav.worklist", Permission.SEE_WORKLIST, "KeyW"),
     Entry("/orders", "orderpage.title", Permission.ENTER_ORDERS, "KeyO"),
+    Entry("/workplan", "workplanpage.title", Permission.SEE_WORKLIST, "KeyB"),
+    Entry("/outstanding", "workplanpage.outstanding", Permission.SEE_WORKLIST, "KeyT"),
+    Entry("/lookup", "lookuppage.title", Permission.SEE_PATIENTS, "KeyL"),
     Entry("/labels", "labels.title", Permission.ENTER_ORDERS),
     Entry("/qc", "qc.title", Permission.SEE_QC, "KeyQ"),
     Entry("/instruments", "instruments.title", Permission.SEE_INSTRUMENTS, "KeyI"),

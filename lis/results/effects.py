@@ -11,6 +11,7 @@ from lis.domain.quantity import Comparator, ReportedValue
 from lis.results.interpretation import text_of
 from lis.results.judging import Judgement
 from lis.results.release import ReleaseGroup
+from lis.results.repeating import Spoke
 from lis.results.sender import Mismatch
 from lis.results.standing import Standing
 
@@ -59,6 +60,8 @@ class Effects:
     outcomes: list[Outcome] = field(default_factory=list)
     progress: list[tuple[int, OrderProgress]] = field(default_factory=list)
     """News of steps, each with the device that told them."""
+    repeats: list[tuple[int, tuple[Spoke, ...]]] = field(default_factory=list)
+    """What rules about repeating said of each new value."""
 
 
 def alarm(

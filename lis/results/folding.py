@@ -16,6 +16,7 @@ from lis.domain.catalog import InstrumentTest, Test
 from lis.domain.control import GateExcuse, GateKey, GateVerdict
 from lis.domain.lifecycle import WORK_ORDER, WorkOrderEvent, WorkOrderState
 from lis.domain.messages import Reason, ReportedObservation, SubjectKind
+from lis.domain.repeat_rules import NO_RULES, RepeatRules
 from lis.domain.result_facts import DeviceFacts, StoredRun
 from lis.qc.recording import ControlFold
 from lis.qc.recording import Outcome as ControlOutcome
@@ -31,6 +32,7 @@ from lis.results.observation_row import (
     observation_row,
     split_supplements,
 )
+from lis.results.repeat_facts import with_repeats
 from lis.results.runs import RunKind, run_key
 from lis.results.standing import Standing, new_standing
 from lis.results.timing import MeasuredAt, judge_time
@@ -66,8 +68,10 @@ class Fold:
         new_public_id: Callable[[], str],
         now: datetime,
         accepts_simulators: bool,
+        repeat_rules: RepeatRules = NO_RULES,
     ) -> None:
         self._facts = facts
+        self._repeat_rules = repeat_rules
         self._controls = controls
         self._ids = ids
         self._new_public_id = new_public_id
@@ -240,12 +244,15 @@ class Fold:
         if judged.run.kind is RunKind.RESEND:
             outcome.resent += 1
             return None
+        judged, spoke = with_repeats(self._repeat_rules, judged, item.reported, around)
         if Reason.UNIT_CHANGED in judged.rules.holds and item.test is not None:
             self._unit_changed(item, item.test)
         if Reason.NUMBER_SEEN_TWICE in judged.rules.holds:
             self._number_seen_twice(item, around)
         lot = key.reagent_lot if key else item.reported.reagent_lot
         standing = self._store(item, around, judged, lot, outcome)
+        if spoke:
+            self.effects.repeats.append((standing.id, spoke))
         return standing if standing.released_at is not None else None
 
     def _number_seen_twice(self, item: _Item, around: Surroundings) -> None:

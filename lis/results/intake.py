@@ -31,12 +31,16 @@ import structlog
 from sqlalchemy.orm import Session
 
 from lis.domain.messages import Reason, SubjectKind, Translation
+from lis.domain.repeat_rules import RepeatRules
+from lis.orders.hostquery import is_ours
 from lis.qc.recording import ControlFold, Reading
 from lis.results.batch import Message, load_facts, test_of
 from lis.results.effects import Effects, alarm
 from lis.results.folding import Fold
+from lis.results.following import follow_rules
 from lis.results.runs import run_key
 from lis.results.timing import judge_time
+from lis.results.tubes_apart import apart
 from lis.results.writing import write_effects
 from lis.store.definitions import catalog_in_force
 from lis.store.lock import Priority
@@ -49,6 +53,7 @@ from lis.store.observation_queries import (
     reserve_ids,
 )
 from lis.store.observation_rows import Observation
+from lis.store.repeat_queries import repeat_rules_in_force
 from lis.store.rows import Alarm, Device, Inbox, InboxState
 from lis.store.unit import Store, Unit, is_store_away
 
@@ -102,6 +107,7 @@ class _Folded:
     head: int
     controls: ControlFold
     effects: Effects
+    rules: RepeatRules
 
 
 class Intake:
@@ -125,8 +131,15 @@ class Intake:
         """Process the oldest new messages; `claimed` is 0 when there is nothing to do."""
         with self._store.read() as session:
             claims = self._claim(session, min(limit or MESSAGES_MAX, self._size))
+            rules = repeat_rules_in_force(session, self._store.clock.now())
         if not claims:
             return IntakeReport()
+        total = IntakeReport()
+        for group in apart(claims, _tubes, _may_move_gates) if rules.version else [claims]:
+            total = total.plus(self._process_group(group))
+        return total
+
+    def _process_group(self, claims: Sequence[_Claim]) -> IntakeReport:
         try:
             return self._process(claims)
         except Exception as error:
@@ -205,6 +218,7 @@ class Intake:
                 folded = self._fold(unit, ours)
             folded.controls.write(unit)
             write_effects(unit, folded.effects)
+            follow_rules(unit, folded.rules, folded.effects)
             held = [claim for claim in ours if claim.message is None]
             for claim in held:
                 _hold(unit, claim)
@@ -223,6 +237,7 @@ class Intake:
     def _fold(self, unit: Unit, claims: Sequence[_Claim]) -> _Folded:
         messages = [claim.message for claim in claims if claim.message is not None]
         catalog = catalog_in_force(unit.session, unit.now)
+        rules = repeat_rules_in_force(unit.session, unit.now)
         readings = [
             Reading(
                 device_id=message.device_id,
@@ -255,10 +270,12 @@ class Intake:
             new_public_id=unit.ids.new,
             now=unit.now,
             accepts_simulators=self._accepts_simulators,
+            repeat_rules=rules,
         )
         for message in messages:
             fold.add(message)
-        return _Folded(head=audit_head(unit.session), controls=controls, effects=fold.effects)
+        head = audit_head(unit.session)
+        return _Folded(head=head, controls=controls, effects=fold.effects, rules=rules)
 
     # --- when something failed ------------------------------------------------------------------
 
@@ -302,6 +319,17 @@ def _same_run_count(device_id: int, translation: Translation) -> int:
     if len(observations) <= SAME_RUN_MAX:
         return 0
     return max(Counter(run_key(device_id, one) for one in observations).values())
+
+
+def _tubes(claim: _Claim) -> frozenset[str]:
+    observations = claim.message.translation.observations if claim.message else ()
+    return frozenset(one.specimen for one in observations)
+
+
+def _may_move_gates(claim: _Claim) -> bool:
+    """Whether a control may be in it: marked as one, or under a number that is not one of ours."""
+    observations = claim.message.translation.observations if claim.message else ()
+    return any(one.kind is SubjectKind.CONTROL or not is_ours(one.specimen) for one in observations)
 
 
 def _hold(unit: Unit, claim: _Claim) -> None:

@@ -78,7 +78,8 @@ class RepeatFacts:
     is_numeric: bool = True
     limits: Limits = field(default_factory=Limits)  # the measuring range of the test
     sex: Sex = Sex.UNKNOWN
-    age_h: int | None = None  # at collection
+    age_h: int | None = None  # at collection, or at its beginning
+    oldest_h: int | None = None  # at its end, where the collection is a period (S26)
     is_bound: bool = True
     is_chosen: bool = True
     holds: tuple[Reason, ...] = ()
@@ -149,6 +150,11 @@ def ask(rule: RepeatRule, version: str, facts: RepeatFacts) -> Spoke:
     return Spoke(rule=rule, version=version, answer=answer, why=why, inputs=tuple(inputs))
 
 
+def still_holds(rule: RepeatRule, facts: RepeatFacts) -> bool:
+    """Whether a value still fulfils what the rule asks, whatever stands against acting on it (S27)."""
+    return _is_met(rule, facts) is True and _concerned(rule.who, facts) is True
+
+
 def fires_in_case(rule: RepeatRule, case: Case, limits: Limits) -> bool:
     """Whether a rule fires in its test case: the value alone, on a settled tube, for the first time."""
     basis = ValueBasis.UNDILUTED if case.factor is None else ValueBasis.CORRECTED
@@ -171,7 +177,7 @@ def _answer(rule: RepeatRule, facts: RepeatFacts) -> tuple[Answer, str]:
     met = _is_met(rule, facts)
     if met is False:
         return Answer.NOT_MET, ""
-    concerned = concerns(rule.who, facts.sex, facts.age_h)
+    concerned = _concerned(rule.who, facts)
     if concerned is False:
         return Answer.NOT_MET, "other_person"
     if met is None:
@@ -205,6 +211,14 @@ def _obstacle(rule: RepeatRule, facts: RepeatFacts) -> str:
 def _doubts_flags(rule: RepeatRule, facts: RepeatFacts) -> bool:
     """A flag holds the value, and the rule does not ask about flags: first a person looks."""
     return Reason.INSTRUMENT_FLAG in facts.holds and rule.when.kind is not Condition.FLAG
+
+
+def _concerned(who: Who, facts: RepeatFacts) -> bool | None:
+    """The same over the whole time in which the specimen may have been collected (S26)."""
+    young = concerns(who, facts.sex, facts.age_h)
+    if facts.oldest_h is None or facts.oldest_h == facts.age_h:
+        return young
+    return young if concerns(who, facts.sex, facts.oldest_h) is young else None
 
 
 def concerns(who: Who, sex: Sex, age_h: int | None) -> bool | None:

@@ -23,6 +23,7 @@ from lis.results.hand_entry import check_second_person
 from lis.results.lanes import WorklistLane
 from lis.results.passing import Passing, PresentFacts, may_pass
 from lis.results.reads import Row
+from lis.results.reflexing import after_decision
 from lis.results.release import ReleaseGroup, Reports
 from lis.results.reporting import ReportedRun
 from lis.results.verdicts import RuleVerdict, passed
@@ -35,7 +36,12 @@ UNDO_WINDOW = timedelta(seconds=5)  # S08
 BULK_MAX = 500  # rows of one bulk action: one screen
 RULE_VALIDATOR = "rule:"
 CHOICE_REASONS = frozenset(
-    {Reason.SECOND_RUN, Reason.EDITED_ON_ANALYZER, Reason.POSSIBLE_DUPLICATE}
+    {
+        Reason.SECOND_RUN,
+        Reason.EDITED_ON_ANALYZER,
+        Reason.POSSIBLE_DUPLICATE,
+        Reason.WAITS_FOR_REPEAT,
+    }
 )
 WAITING = frozenset({BenchState.RECEIVED, BenchState.HELD})
 
@@ -70,6 +76,7 @@ def verify(
     changed = _pass(desk, shown, user, acknowledged)
     row = desk.row(shown.observation_id)
     reports = _publish(desk, [(row, changed)])
+    after_decision(unit, catalog, [row.id])
     return Verified(
         observation_id=row.id,
         report_version=reports.version(_request_of(row)),
@@ -96,6 +103,7 @@ def undo(unit: Unit, catalog: Catalog, observation_id: int, *, user: str) -> Row
     if row.bench_state is BenchState.REJECTED:
         row.bench_state = BENCH.apply(row.bench_state, BenchEvent.UNDO)
         desk.moved(row, "undo", user)
+        after_decision(unit, catalog, [row.id])
         return desk.shows(row)
     if row.bench_state is not BenchState.RELEASED or row.validator.startswith(RULE_VALIDATOR):
         raise Refused("nothing_to_undo", state=row.bench_state.value)
@@ -104,6 +112,7 @@ def undo(unit: Unit, catalog: Catalog, observation_id: int, *, user: str) -> Row
     if row.status is not ResultStatus.FINAL:
         raise Refused("undo_of_correction")  # the replaced value would have to be revived
     _take_back(desk, row, user)
+    after_decision(unit, catalog, [row.id])
     return desk.shows(row)
 
 
@@ -115,6 +124,7 @@ def reject(unit: Unit, catalog: Catalog, shown: Shown, *, reason: str, user: str
     row.bench_state = BENCH.apply(row.bench_state, BenchEvent.REJECT)
     say(row, passed("rejected", user=user, reason=text))
     desk.moved(row, "reject", user, reason=text)
+    after_decision(unit, catalog, [row.id])
     return desk.shows(row)
 
 
@@ -153,6 +163,7 @@ def choose_run(unit: Unit, catalog: Catalog, shown: Shown, *, reason: str, user:
     row.holds = [code for code in row.holds if Reason(code) not in CHOICE_REASONS]
     say(row, passed("run_choice", chosen=row.id, user=user, reason=text))
     desk.moved(row, "choose_run", user, reason=text)
+    after_decision(unit, catalog, [row.id])
     return desk.shows(row)
 
 
@@ -180,6 +191,7 @@ def _verify_listed(
         except Refused as refusal:
             refused[one.observation_id] = refusal.code
     _publish(desk, [(desk.row(key), changed) for key, changed in verified.items()])
+    after_decision(unit, catalog, verified.keys())
     return BulkVerified(verified=tuple(verified), refused=refused)
 
 

@@ -37,15 +37,7 @@ def repeat_rules_in_force(session: Session, at: datetime) -> RepeatRules:
     ).scalar_one_or_none()
     if found is None:
         return NO_RULES
-    cache = session.info.get(DEFINITIONS)
-    assert isinstance(cache, DefinitionCache), "the session was not opened by a Store"
-    kept = cache.get((DefinitionKind.REPEAT.value, found))
-    if not isinstance(kept, RepeatRules):
-        body = session.execute(
-            select(DefinitionVersion.body).where(DefinitionVersion.id == found)
-        ).scalar_one()
-        kept = read_repeat_rules(body, definition_id=found)
-        cache.put((DefinitionKind.REPEAT.value, found), kept)
+    kept = _rules(session, found)
     stopped = frozenset(one.rule for one in open_stops(session))
     if not stopped:
         return kept
@@ -56,6 +48,33 @@ def repeat_rules_in_force(session: Session, at: datetime) -> RepeatRules:
         choices=kept.choices,
         stopped=stopped,
     )
+
+
+def repeat_rules_of_version(session: Session, version: str) -> RepeatRules:
+    """The rules of one version, in force or not; no rules for a name that nobody gave."""
+    found = session.execute(
+        select(DefinitionVersion.id).where(
+            DefinitionVersion.kind == DefinitionKind.REPEAT.value,
+            DefinitionVersion.version == version,
+        )
+    ).scalar_one_or_none()
+    return NO_RULES if found is None else _rules(session, found)
+
+
+def _rules(session: Session, definition_id: int) -> RepeatRules:
+    """The frozen value of a version, which never changes."""
+    cache = session.info.get(DEFINITIONS)
+    assert isinstance(cache, DefinitionCache), "the session was not opened by a Store"
+    key = (DefinitionKind.REPEAT.value, definition_id)
+    kept = cache.get(key)
+    if isinstance(kept, RepeatRules):
+        return kept
+    body = session.execute(
+        select(DefinitionVersion.body).where(DefinitionVersion.id == definition_id)
+    ).scalar_one()
+    rules = read_repeat_rules(body, definition_id=definition_id)
+    cache.put(key, rules)
+    return rules
 
 
 def open_stops(session: Session) -> list[RepeatStop]:

@@ -483,13 +483,13 @@ def test_S24_a_clock_that_is_off_by_more_than_two_minutes_alarms_and_holds(
     assert [alarm.kind for alarm in laboratory.all(Alarm)] == ["device_clock"]
 
 
-def test_S25_a_raw_diluted_value_is_held_and_not_flagged(laboratory, observation, basis):
+def test_S25_a_raw_value_without_a_factor_is_held_and_not_flagged(laboratory, observation, basis):
     laboratory.controls("CREA")
     tube = laboratory.order("CREA")
-    laboratory.send(observation(tube, "20", basis=basis.RAW, dilution=Decimal(10)))
+    laboratory.send(observation(tube, "20", basis=basis.RAW))
     row = laboratory.one()
     assert "dilution_unknown" in row.holds
-    assert (row.flag, row.dilution, row.basis) == ("", Decimal(10), "raw")
+    assert (row.flag, row.dilution, row.basis) == ("", None, "raw")
 
 
 def test_S26_an_unknown_collection_time_holds_stability_limited_tests(laboratory, observation):

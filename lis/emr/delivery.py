@@ -25,7 +25,9 @@ import structlog
 from sqlalchemy.exc import NoResultFound
 
 from lis.emr.exchange import ANSWER_WAIT_S, Exchange, Outcome, exchange
+from lis.emr.refusals_out import render_refusal
 from lis.emr.results_out import NotReleased, control_id, render_report
+from lis.orders.held import REFUSAL
 from lis.store.definitions import catalog_in_force
 from lis.store.delivery_queries import note_delivered, report_facts
 from lis.store.lock import Priority
@@ -150,6 +152,10 @@ class EmrSender:
         )
 
     def _render(self, unit: Unit, row: Outbox) -> bytes:
+        if REFUSAL in row.payload:
+            return render_refusal(
+                unit.session, row, destination=self.destination, facility=self.facility, at=unit.now
+            )
         facts = report_facts(unit.session, row.payload["report"], row.payload["observations"])
         return render_report(
             facts,

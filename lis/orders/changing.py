@@ -38,6 +38,7 @@ from lis.store.referral_queries import (
     has_change,
     identity_holders,
     placer_order,
+    placer_order_of,
     request_of_sender,
     survivor_of,
 )
@@ -140,17 +141,33 @@ def _first_word(unit: Unit, source: str, number: str, authority: str) -> PlacerO
     row = PlacerOrder(source=source, number=number, authority=authority)
     request = request_of_sender(unit.session, source, number, authority)
     if request is not None:
-        stamp = stamp_of(request.created_at, "")
-        content = Content(
-            code=request.code,
-            placer_code=request.placer_code,
-            priority=request.priority,
-            notes=request.notes,
-        )
-        row.service_request_id = request.id
-        row.said = hear(OrderSaid(), Verb.PLACE, stamp, content).document()
+        _begin_with(row, request)
     unit.session.add(row)
     unit.session.flush()
+    return row
+
+
+def _begin_with(row: PlacerOrder, request: ServiceRequest) -> None:
+    content = Content(
+        code=request.code,
+        placer_code=request.placer_code,
+        priority=request.priority,
+        notes=request.notes,
+    )
+    row.service_request_id = request.id
+    stamp = stamp_of(request.created_at, "")
+    row.said = hear(OrderSaid(), Verb.PLACE, stamp, content).document()
+
+
+def row_of(unit: Unit, request: ServiceRequest) -> PlacerOrder:
+    """What was said of an order; of one that came by another way, what it says itself."""
+    row = placer_order_of(unit.session, request.id)
+    if row is None:
+        requisition = unit.session.get_one(Requisition, request.requisition_id)
+        number = request.placer_number or request.filler_number
+        row = _first_word(unit, requisition.source, number, request.placer_authority)
+        _begin_with(row, request)
+        unit.session.flush()
     return row
 
 

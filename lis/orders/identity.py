@@ -44,7 +44,7 @@ class MergeStopped(Refused):
 
     def __init__(self, conflicts: tuple[Conflict, ...]) -> None:
         self.conflicts = conflicts
-        super().__init__("identity.merge_conflict", conflicts=[one.value for one in conflicts])
+        super().__init__("identitypage.merge_conflict", conflicts=[one.value for one in conflicts])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,7 @@ def merge(
     ):
         return Merged(retired_id=retired.id, surviving_id=target.id, is_new=False)
     if retired.merged_into_id is not None:
-        raise Refused("identity.merged_elsewhere", retired=retired.public_id)
+        raise Refused("identitypage.merged_elsewhere", retired=retired.public_id)
     conflicts = merge_conflicts(facts_of(unit, catalog, retired), facts_of(unit, catalog, target))
     if conflicts:
         raise MergeStopped(conflicts)
@@ -136,10 +136,10 @@ def merge(
 def unmerge(unit: Unit, retired: Patient, *, reason: str) -> Merged:
     """Undo a merge: what came over goes back; codes that died stay dead, new receipts are printed."""
     if not reason.strip():
-        raise Refused("identity.reason_needed")
+        raise Refused("identitypage.reason_needed")
     row = merge_in_force(unit.session, retired.id)
     if row is None or retired.merged_into_id is None:
-        raise Refused("identity.not_merged")
+        raise Refused("identitypage.not_merged")
     holder = survivor_of(unit.session, unit.session.get_one(Patient, row.surviving_id))
     there = requisition_ids_of(unit.session, holder.id)
     back = [one for one in row.moved["requisitions"] if one in set(there)]

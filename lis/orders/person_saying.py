@@ -19,7 +19,7 @@ def hear_person(
     """The registers after one more message; `fields` holds only what the message says, "" for a deletion."""
     unknown = set(fields) - set(FIELDS)
     if unknown:
-        raise Refused("identity.unknown_field", fields=sorted(unknown))
+        raise Refused("identitypage.unknown_field", fields=sorted(unknown))
     heard = {field: [str(at), str(value)] for field, (at, value) in said.items()}
     for field, value in fields.items():
         heard[field] = max(heard.get(field, ["", ""]), [stamp, value])

@@ -63,6 +63,8 @@ def report_facts(session: Session, report_id: int, observation_ids: Sequence[int
 def note_delivered(unit: Unit, outbox_id: int) -> None:
     """Remember which version of a report a destination has taken; twice does no harm."""
     row = unit.session.get_one(Outbox, outbox_id)
+    if "report" not in row.payload:
+        return  # not every delivery is a report
     query = select(ReportDelivery).where(
         ReportDelivery.report_id == row.payload["report"],
         ReportDelivery.version == row.payload["version"],

@@ -62,6 +62,28 @@ def code_meant(session: Session, source: str, sent: str) -> str:
     return session.scalars(query).one_or_none() or ""
 
 
+def code_row(session: Session, source: str, sent: str) -> OrderCode | None:
+    """The row behind `code_meant`."""
+    query = select(OrderCode).where(OrderCode.source == source, OrderCode.sent == sent)
+    return session.scalars(query).one_or_none()
+
+
+def order_change(session: Session, change_id: int) -> OrderChange | None:
+    """One difference."""
+    return session.get(OrderChange, change_id)
+
+
+def issue_by_id(session: Session, issue_id: int) -> IdentityIssue | None:
+    """One message about a person that waits."""
+    return session.get(IdentityIssue, issue_id)
+
+
+def merges_in_force(session: Session, *, limit: int) -> list[PatientMerge]:
+    """Merges that were not undone, newest first."""
+    query = select(PatientMerge).where(PatientMerge.unmerged_at.is_(None))
+    return list(session.scalars(query.order_by(PatientMerge.id.desc()).limit(limit)))
+
+
 def has_change(session: Session, service_request_id: int, field: str, stamp: str) -> bool:
     """Whether this difference was noted before."""
     query = select(OrderChange.id).where(

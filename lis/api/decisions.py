@@ -34,7 +34,7 @@ from lis.app.laboratory import Laboratory
 from lis.domain.catalog import Catalog
 from lis.domain.errors import NotFound, StaleVersion
 from lis.orders import reject_specimen
-from lis.results import binding, limit, reads, validation
+from lis.results import binding, limit, reads, reinstating, validation
 from lis.results.desk import Shown
 from lis.store.definitions import catalog_in_force
 from lis.store.order_queries import specimen_by_id
@@ -239,6 +239,34 @@ def report_limit(
             unit, catalog, body.shown(), reason=body.reason, user=actor.login
         )
     return _changed(laboratory, language, observation_id, made["id"])
+
+
+@router.post("/observations/{observation_id}/reinstate", **_ANSWER)
+def reinstate(
+    observation_id: int,
+    body: SeenReason,
+    actor: Verifier,
+    laboratory: InLaboratory,
+    language: Language,
+) -> Response:
+    """Make the cancelled order of this result active again (S21)."""
+    with _deciding(laboratory, actor, language) as (unit, catalog):
+        reinstating.reinstate(unit, catalog, body.shown(), reason=body.reason, user=actor.login)
+    return _changed(laboratory, language, observation_id)
+
+
+@router.post("/observations/{observation_id}/reject-result", **_ANSWER)
+def reject_result(
+    observation_id: int,
+    body: SeenReason,
+    actor: Verifier,
+    laboratory: InLaboratory,
+    language: Language,
+) -> Response:
+    """Reject this result with a reason; its tube and its other results stay (S21)."""
+    with _deciding(laboratory, actor, language) as (unit, catalog):
+        validation.reject(unit, catalog, body.shown(), reason=body.reason, user=actor.login)
+    return _changed(laboratory, language, observation_id)
 
 
 @router.post("/observations/{observation_id}/bind", **_ANSWER)

@@ -161,6 +161,7 @@ function draw() {
     { key: "R", name: "rerun", run: () => askFor("rerun") },
     { key: "D", name: "dilute", run: () => askFor("dilute") },
     ...(codes(row).some((code) => ABOVE.has(code)) ? [{ key: "G", name: "report_limit", run: () => askFor("report_limit") }] : []),
+    ...(codes(row).includes("order_cancelled") ? [{ key: "E", name: "reinstate", run: () => askFor("reinstate") }, { key: "X", name: "reject_result", run: () => askFor("reject_result") }] : []),
     { key: "C", name: "comment", run: () => askFor("comment") },
     { key: "L", name: "call", run: () => askFor("call") },
     { key: "⇧Del", name: "reject", run: () => askFor("reject") },
@@ -385,6 +386,8 @@ const QUESTIONS = {
   rerun: () => [presets("rerun"), area("reason", { required: true })],
   dilute: () => [text("factor", { type: "number", min: 2, max: 1000, step: "any", value: 5, required: true }), presets("dilute"), area("reason", { required: true })],
   report_limit: () => [presets("report_limit"), area("reason", { required: true })],
+  reinstate: () => [presets("reinstate"), area("reason", { required: true })],
+  reject_result: () => [presets("reject_result"), area("reason", { required: true })],
   comment: () => [area("text", { required: true })],
   reject: () => [presets("reject"), area("reason", { required: true })],
   choose_run: () => [presets("choose_run"), area("reason", { required: true })],
@@ -419,6 +422,12 @@ function askFor(action, row = current()) {
       return error instanceof Problem && error.status === 409;
     }
   });
+}
+
+/** What may be done only about a result of a cancelled order (S21). @param {string} action */
+function askIfCancelled(action) {
+  const row = current();
+  if (row && codes(row).includes("order_cancelled")) { askFor(action, row); }
 }
 
 // --- keys -------------------------------------------------------------------------------------------------
@@ -459,7 +468,7 @@ const MOVES = {
 /** Decisions: one press, one row. @type {Record<string, () => void>} */
 const DECISIONS = {
   Space: select, KeyV: () => verify(), "Shift+KeyV": verifySpecimen, "Ctrl+Enter": confirmClear, "Ctrl+NumpadEnter": confirmClear,
-  KeyR: () => askFor("rerun"), KeyD: () => askFor("dilute"), KeyG: () => { if (current()?.holds.some((hold) => ABOVE.has(hold.code))) { askFor("report_limit"); } }, KeyC: () => askFor("comment"), KeyL: () => askFor("call"),
+  KeyR: () => askFor("rerun"), KeyD: () => askFor("dilute"), KeyG: () => { if (current()?.holds.some((hold) => ABOVE.has(hold.code))) { askFor("report_limit"); } }, KeyE: () => askIfCancelled("reinstate"), KeyX: () => askIfCancelled("reject_result"), KeyC: () => askFor("comment"), KeyL: () => askFor("call"),
   KeyH: () => { showInPanel(panel.querySelector("#history")); panel.focus({ preventScroll: true }); },
   "Shift+Delete": () => askFor("reject"), KeyU: undo,
   Enter: () => { if (current()?.lane === "unmatched") { askFor("bind"); } },

@@ -55,6 +55,7 @@ LOOPBACK: Final = "127.0.0.1"
 PORTS: Final = (15_000, 30_000)  # below the range that the kernel gives out itself
 PORT_TRIES_MAX: Final = 50
 SETTLE_S: Final = 120.0
+CONTROLS_SETTLE_S: Final = 300.0  # two hundred analyzers, two levels, twenty tests
 LOAD_MARGIN_S: Final = 60.0  # connecting, and answers under way
 LOOK_S: Final = 0.02
 SOURCE: Final = "bench"  # an EMR: its results go to the outbox
@@ -137,12 +138,13 @@ class LoadedHouse:
     def await_processed(self, settle_s: float = SETTLE_S) -> None:
         """Until no message is new; raises when some still are after so long."""
         deadline = time.monotonic() + settle_s
-        while self._new():
+        while self.unprocessed():
             if time.monotonic() > deadline:
                 raise RuntimeError(f"messages are still new after {settle_s:g} s")
             time.sleep(LOOK_S)
 
-    def _new(self) -> int:
+    def unprocessed(self) -> int:
+        """Messages that intake has not judged yet."""
         with self.store.read() as session:
             found = select(func.count()).select_from(Inbox).where(Inbox.state == InboxState.NEW)
             return int(session.execute(found).scalar_one())
@@ -182,7 +184,7 @@ def accept_controls(loaded: LoadedHouse) -> None:
             _targets(unit, catalog, device)
             unit.session.add_all(_control_message(unit, device, level) for level in CONTROL_LEVELS)
         unit.publish("inbox", "controls")
-    loaded.await_processed()
+    loaded.await_processed(CONTROLS_SETTLE_S)
 
 
 def _control_message(unit: Unit, device: Device, level: str) -> Inbox:
@@ -241,9 +243,11 @@ def measure_full_path(loaded: LoadedHouse, accessions: Sequence[str]) -> FullPat
 
 
 def _panel(catalog: Catalog, driver: str) -> str:
+    """The smallest panel with all that the analyzers measure."""
     codes = [plan.code for plan in model_of(driver).plans[:RESULTS]]
     tests = {catalog.by_instrument_code[driver, code].test for code in codes}
-    return next(panel.code for panel in catalog.panels.values() if set(panel.tests) == tests)
+    panels = [panel for panel in catalog.panels.values() if tests.issubset(panel.tests)]
+    return min(panels, key=lambda panel: len(panel.tests)).code
 
 
 def _place(unit: Unit, catalog: Catalog, panel: str) -> str:

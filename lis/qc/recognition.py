@@ -40,13 +40,16 @@ class LoadedControls:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.levels = queries.levels_in_use(session)
+        self._levels = {level.level_id: level for level in self.levels}
         self._levels_by_id: dict[str, list[LoadedLevel]] = defaultdict(list)
         for level in self.levels:
             for specimen in level.specimen_ids:
                 self._levels_by_id[specimen].append(level)
         self._level_names = {level.level for level in self.levels}
         self._materials = {level.material for level in self.levels}
-        self._targets: dict[str, list[Target]] = {}
+        self._targets: dict[tuple[int, str], dict[int, list[Target]]] = {}
+        """Device and test -> level -> its targets. All targets of a test in one list would be walked for
+        every level of every other analyzer: with two hundred of them that was all that intake did."""
 
     def is_control_id(self, specimen: str) -> bool:
         """Whether an id belongs to a control level in use."""
@@ -75,22 +78,29 @@ class LoadedControls:
         is_other_material = said.material != level.material and said.material in self._materials
         return is_other_level or is_other_material
 
-    def load_targets(self, tests: Collection[str]) -> None:
-        """Read the targets of some tests in one query; those read before are kept."""
-        missing = set(tests) - set(self._targets)
-        for test in missing:
-            self._targets[test] = []
-        level_ids = [level.level_id for level in self.levels]
-        if missing and level_ids:
-            for target in queries.targets_of(self._session, level_ids, missing):
-                self._targets[target.test_code].append(target)
+    def load_targets(self, gates: Collection[tuple[int, str]]) -> None:
+        """Read the targets of some (device, test) pairs in one query; those read before are kept."""
+        missing = set(gates) - self._targets.keys()
+        if not missing:
+            return
+        for gate in missing:
+            self._targets[gate] = defaultdict(list)
+        devices_of: dict[str, set[int]] = defaultdict(set)
+        for device_id, test in missing:
+            devices_of[test].add(device_id)
+        devices = {device_id for device_id, _ in missing}
+        levels = [level.level_id for level in self.levels]
+        for target in queries.targets_of(self._session, levels, devices_of, devices):
+            own = devices_of[target.test_code]
+            for device_id in own if target.device_id is None else own & {target.device_id}:
+                self._targets[device_id, target.test_code][target.level_id].append(target)
 
     def target(
         self, level: LoadedLevel, device_id: int, test_code: str, at: datetime
     ) -> ControlTarget | None:
         """The target in force at `at`, or None when this level does not control this test."""
-        self.load_targets({test_code})
-        row = target_in_force(self._targets[test_code], level.level_id, device_id, at)
+        self.load_targets({(device_id, test_code)})
+        row = target_in_force(self._targets[device_id, test_code].get(level.level_id, ()), at)
         if row is None:
             return None
         return ControlTarget(
@@ -103,13 +113,19 @@ class LoadedControls:
             material_id=level.material_id,
         )
 
+    def levels_of(self, device_id: int, test_code: str, at: datetime) -> list[LoadedLevel]:
+        """The levels that control this test on this device."""
+        self.load_targets({(device_id, test_code)})
+        return [
+            self._levels[level_id]
+            for level_id, targets in sorted(self._targets[device_id, test_code].items())
+            if target_in_force(targets, at) is not None
+        ]
+
     def plan(self, device_id: int, test_code: str, at: datetime) -> Plan:
         """The levels that a run of this test must hold."""
-        return frozenset(
-            (level.material_id, level.level)
-            for level in self.levels
-            if self.target(level, device_id, test_code, at) is not None
-        )
+        levels = self.levels_of(device_id, test_code, at)
+        return frozenset((level.material_id, level.level) for level in levels)
 
 
 def run_key(
@@ -124,22 +140,13 @@ def run_key(
     return bounded_key(f"{device_id}|{observation.specimen}|{test_code}|{at}|{observation.run}|=")
 
 
-def target_in_force(
-    targets: Iterable[Target], level_id: int, device_id: int, at: datetime
-) -> Target | None:
-    """The last target of a level that began by `at`; the device's own before a general one.
+def target_in_force(targets: Iterable[Target], at: datetime) -> Target | None:
+    """Of one level's targets for one device the last that began by `at`; its own before a general one.
 
     A target whose SD is not above zero cannot judge anything and counts as absent.
     """
-    fitting = [
-        target
-        for target in targets
-        if target.level_id == level_id
-        and target.device_id in (device_id, None)
-        and target.effective_from <= at
-    ]
     best = max(
-        fitting,
+        (target for target in targets if target.effective_from <= at),
         key=lambda target: (target.device_id is not None, target.effective_from, target.id),
         default=None,
     )

@@ -304,7 +304,7 @@ class ControlFold:
         """Load the recent runs of some gates, deeper for those whose windows reach further back."""
         queries.ensure_gate_rows(self._unit.session, since)
         self._load_gates({(key.device_id, key.test) for key in since}, lock="update")
-        self._controls.load_targets({key.test for key in since})
+        self._controls.load_targets({(key.device_id, key.test) for key in since})
         longest = max(RULES[code].points for code in self._conventions.rules)
         count, waiting = longest + RUNS_BACK_SPARE, dict(since)
         while waiting:
@@ -325,12 +325,8 @@ class ControlFold:
     def _knows_enough(self, key: GateKey, at: datetime, points: int) -> bool:
         series = self._gates[key].series
         assert series is not None
-        levels = [
-            level.level_id
-            for level in self._controls.levels
-            if self._controls.target(level, key.device_id, key.test, at) is not None
-        ]
-        return series.knows_enough(at, points=points, levels=levels)
+        levels = self._controls.levels_of(key.device_id, key.test, at)
+        return series.knows_enough(at, points=points, levels=[level.level_id for level in levels])
 
     def _put_series(
         self,

@@ -96,12 +96,19 @@ def levels_in_use(session: Session) -> list[LoadedLevel]:
 
 
 def targets_of(
-    session: Session, level_ids: Collection[int], tests: Collection[str]
+    session: Session,
+    level_ids: Collection[int],
+    tests: Collection[str],
+    device_ids: Collection[int],
 ) -> list[Target]:
-    """All targets of some levels and tests, those in force later last."""
+    """All targets of some levels and tests, general ones and those of some devices, the later in force last."""
     query = (
         select(Target)
-        .where(Target.level_id.in_(level_ids), Target.test_code.in_(tests))
+        .where(
+            Target.level_id.in_(level_ids),
+            Target.test_code.in_(tests),
+            or_(Target.device_id.is_(None), Target.device_id.in_(device_ids)),
+        )
         .order_by(Target.effective_from, Target.id)
     )
     return list(session.scalars(query))

@@ -55,9 +55,15 @@ def test_the_intake_figures_come_from_a_house_that_releases():
 
 
 def test_bench_many_acknowledges_everything_and_keeps_the_order_of_each_analyzer():
-    found = named(bench_many.figures(seconds=4.0, analyzers=6, stored=60))
+    said: list[str] = []
+    found = named(bench_many.figures(seconds=4.0, analyzers=6, stored=60, say=said.append))
     assert found["many_unacknowledged"]["value"] == 0
     assert found["drain_out_of_order"]["value"] == 0
+    assert "mllp: 60 messages are drained" in said
+    assert found["drain_released_share_astm"]["value"] == 0.95  # one tube in twenty is unknown
+    assert found["drain_released_share_mllp"]["value"] == 0.38  # 8 of 20 codes are in the catalog
     for wire in ("mllp", "astm"):
         assert found[f"many_messages_{wire}"]["value"] > 0
+        assert found[f"many_unprocessed_{wire}"]["value"] == 0
+        assert found[f"drain_5000_unprocessed_{wire}"]["value"] == 0
         assert found[f"drain_5000_processed_s_{wire}"]["value"] > 0

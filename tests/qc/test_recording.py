@@ -19,6 +19,7 @@ from lis.store.rows import (
     ControlLot,
     ControlPoint,
     ControlRun,
+    Device,
     GateProjection,
     ReagentLoad,
     Target,
@@ -203,6 +204,30 @@ def test_a_level_without_a_target_or_with_an_sd_of_zero_is_held(laboratory):
     with laboratory.store.unit("anna") as unit:
         unit.session.get(Target, 1).sd *= 0
     assert laboratory.take(control(0, 0))[0].reason is Reason.UNKNOWN_CONTROL
+
+
+def test_a_target_of_one_device_is_its_own_and_goes_before_the_general_one(laboratory):
+    with laboratory.store.unit("anna") as unit:
+        twin = Device(public_id="d2", site_id=1, name="twin", driver="cobas-c111")
+        unit.session.add(twin)
+        unit.session.flush()
+        general = unit.session.get(Target, 1)
+        own = Target(
+            level_id=general.level_id,
+            test_code=TEST,
+            mean=general.mean * 2,
+            sd=general.sd,
+            effective_from=general.effective_from,
+            author="anna",
+            device_id=twin.id,
+        )
+        unit.session.add(own)
+    first, other = control(0, 0), replace(control(0, 1), device_id=2)
+
+    done = laboratory.take(first, control(0, 1, 2), other, replace(control(0, 2, 2), device_id=2))
+
+    assert done[1].verdict is RunVerdict.ACCEPTED
+    assert done[3].verdict is RunVerdict.REJECTED  # 10 against a mean of 20
 
 
 def test_no_credible_time_is_held(laboratory):

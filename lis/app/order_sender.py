@@ -27,15 +27,15 @@ from lis.drivers import Profile, registry
 from lis.drivers.outgoing import OutgoingPort
 from lis.orders.analyzer_steps import (
     broadcast_new,
-    codes_of,
     destination_of,
     settle,
     withdraw_not_needed,
+    work_to_tell,
 )
 from lis.store.definitions import catalog_in_force
 from lis.store.lock import Priority
 from lis.store.outbox import claim_due, next_due
-from lis.store.step_queries import steps_not_needed, unsent_work_orders
+from lis.store.step_queries import steps_not_needed
 from lis.store.traffic_rows import Device
 from lis.store.unit import Store, Unit
 from lis.transport import LinkLost
@@ -144,13 +144,10 @@ class OrderSender:
 
     def _has_news(self, session: Session, device: Device, now: datetime) -> bool:
         try:
-            codes = codes_of(catalog_in_force(session, now), device)
+            catalog = catalog_in_force(session, now)
         except NotFound:
             return False
-        rows = unsent_work_orders(
-            session, device_id=device.id, site_id=device.site_id, tests=tuple(codes)
-        )
-        return bool(rows) and not device.quarantine_reason
+        return bool(work_to_tell(session, catalog, device, now))
 
     def _prepare(self, unit: Unit, device: Device) -> None:
         """What this analyzer must hear that nobody has written yet."""

@@ -33,6 +33,7 @@ from lis.app.links import LinkRunner
 from lis.app.mqtt import Broker, MqttBridge
 from lis.app.order_sender import OrderSender
 from lis.app.requests import RequestLane
+from lis.app.router import Router
 from lis.app.settings import PrinterSettings, Settings
 from lis.app.silence_watch import SilenceWatch
 from lis.app.supervisor import supervise
@@ -145,6 +146,8 @@ class House:
         workers: list[tuple[str, Task]] = []
         if RunRole.WORK in roles:
             workers.append(("intake", self._worker(self.intake_step, "inbox", "gate")))
+            routing = Router(self.store)
+            workers.append(("routing", self._worker(routing.step, "order", "gate", "device")))
             workers.append(("sealer", self._worker(self._seal_step, "observation", "order")))
             keep_days = self.laboratory.settings.journal.keep_days
             retention = Retention(self.store, keep_days=keep_days)

@@ -21,11 +21,12 @@ taken back (LAW-R07). An analyzer that wants work without asking gets what was r
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import structlog
+from sqlalchemy.orm import Session
 
 from lis.domain.awos import TOLD_AWOS_STATES, AwosEvent, AwosState
 from lis.domain.catalog import Catalog
@@ -33,7 +34,11 @@ from lis.domain.messages import HostQuery, OrderedTest, SpecimenOrders
 from lis.drivers import Profile, order_records
 from lis.drivers.law_orders import split_answer, take_back
 from lis.orders.hostquery import orders_unasked
+from lis.orders.told_work import allowance_of
+from lis.store.order_queries import OPEN_WORK_ORDER_STATES, work_orders_of_specimens
 from lis.store.outbox import mark_acknowledged, mark_dead, retry_at, retry_delay
+from lis.store.routing_queries import specimens_by_ids
+from lis.store.routing_rows import Takes
 from lis.store.rows import Outbox, Specimen, WorkOrder
 from lis.store.step_queries import (
     has_measured,
@@ -166,6 +171,7 @@ def withdraw_not_needed(unit: Unit, catalog: Catalog, profile: Profile, device: 
         if has_measured(unit.session, device.id, order.id):
             move_step(unit.session, step, AwosEvent.COMPLETE, unit.now)
         elif move_step(unit.session, step, AwosEvent.WITHDRAW, unit.now):
+            step.is_unwanted = False
             by_specimen[order.specimen_id].append((step, order))
     codes = codes_of(catalog, device)
     zone = ZoneInfo(device.timezone or "UTC")
@@ -185,17 +191,54 @@ def withdraw_not_needed(unit: Unit, catalog: Catalog, profile: Profile, device: 
 
 
 def broadcast_new(unit: Unit, catalog: Catalog, profile: Profile, device: Device) -> int:
-    """Hand over released work that this analyzer was never told of (LAW-R11). The number of steps."""
+    """Hand over released work that this analyzer may have and was never told of (LAW-R11). The number of steps."""
     codes = codes_of(catalog, device)
-    rows = unsent_work_orders(
-        unit.session, device_id=device.id, site_id=device.site_id, tests=tuple(codes)
-    )
-    if not rows or device.quarantine_reason:
+    rows = work_to_tell(unit.session, catalog, device, unit.now)
+    if not rows:
         return 0
     orders = orders_unasked(unit, device, codes, rows)
     for number, entry in enumerate(orders):
         control_id = f"B{rows[0].id}-{unit.now:%H%M%S}-{number}"
         hand_over(unit, profile, device, (entry,), control_id=control_id)
+    return len(rows)
+
+
+def work_to_tell(
+    session: Session, catalog: Catalog, device: Device, at: datetime
+) -> list[WorkOrder]:
+    """What an analyzer that does not ask should hear now; a look costs no write lock."""
+    codes = codes_of(catalog, device)
+    if device.quarantine_reason or not codes:
+        return []
+    allowance = allowance_of(session, catalog, device, tuple(codes), at)
+    rows = unsent_work_orders(
+        session,
+        device_id=device.id,
+        site_id=device.site_id,
+        tests=[test for test in codes if test not in allowance.closed],
+        is_chosen_only=allowance.takes is Takes.CHOSEN,
+    )
+    tubes = specimens_by_ids(session, {row.specimen_id for row in rows})
+    return [row for row in rows if not allowance.reason_against(row, tubes[row.specimen_id])]
+
+
+def tell_again(
+    unit: Unit, catalog: Catalog, profile: Profile, device: Device, specimen: Specimen
+) -> int:
+    """Write the open work of one tube for this analyzer once more, because a person asked. The number of steps."""
+    codes = codes_of(catalog, device)
+    allowance = allowance_of(unit.session, catalog, device, tuple(codes), unit.now)
+    rows = [
+        row
+        for row in work_orders_of_specimens(unit.session, [specimen.id])
+        if row.state in OPEN_WORK_ORDER_STATES
+        and row.test_code in codes
+        and not allowance.reason_against(row, specimen)
+    ]
+    if not rows or device.quarantine_reason:
+        return 0
+    orders = orders_unasked(unit, device, codes, rows)
+    hand_over(unit, profile, device, orders, control_id=f"R{rows[0].id}-{unit.now:%H%M%S%f}")
     return len(rows)
 
 
@@ -255,6 +298,7 @@ def _give_steps(unit: Unit, device: Device, step_ids: Sequence[str]) -> None:
             unit.session.add(step)
             unit.session.flush()
         move_step(unit.session, step, AwosEvent.SEND, unit.now)
+        step.is_unwanted = False
         order.device_id, order.sent_at = device.id, unit.now
 
 

@@ -13,10 +13,12 @@ must match to the digit.
     taken back                 nothing
     by an analyzer in          nothing: the orders of the right one must not run on a wrong one (S23)
     quarantine
+    a test that is closed on   the others of the tube; what is kept back stands in the log with its reason
+    it, or routed elsewhere    (`lis.orders.told_work`)
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -30,6 +32,7 @@ from lis.domain.lifecycle import (
     WorkOrderState,
 )
 from lis.domain.messages import HostQuery, OrderedTest, SpecimenOrders
+from lis.orders.told_work import Allowance, allowance_of
 from lis.store.order_queries import (
     OPEN_WORK_ORDER_STATES,
     specimens_by_accession,
@@ -60,6 +63,7 @@ class _Asker:
 
     device: Device
     codes: dict[str, str]
+    allowance: Allowance
     refusal: str = ""  # why it is told nothing, whatever it asks
     needs_reception: bool = False
 
@@ -72,6 +76,7 @@ class _Tubes:
     by_accession: dict[str, Specimen] = field(default_factory=dict)
     orders: dict[int, list[WorkOrder]] = field(default_factory=dict)
     is_cut: bool = False  # there was more than one answer holds
+    withheld: dict[str, dict[str, str]] = field(default_factory=dict)  # tube -> test -> reason
 
 
 def answer_query(
@@ -116,6 +121,7 @@ def answer_and_log(
     asker = _Asker(
         device=device,
         codes=codes,
+        allowance=allowance_of(unit.session, catalog, device, tuple(codes), unit.now),
         refusal=_refusal(device, codes, serial),
         needs_reception=needs_reception,
     )
@@ -135,6 +141,7 @@ def answer_and_log(
         reasons=reasons,
         inbox_id=inbox_id,
         is_cut=tubes.is_cut,
+        withheld=tubes.withheld,
     )
 
 
@@ -239,7 +246,8 @@ def _compose(
     patients = patients_by_ids(
         unit.session, (one.patient_id for one in tubes.by_accession.values())
     )
-    answer, reasons = [], []
+    answer: list[SpecimenOrders] = []
+    reasons: list[str] = []
     for text in tubes.asked:
         specimen = tubes.by_accession.get(text)
         work_orders, reason = _open_for(asker, text, specimen, tubes)
@@ -272,7 +280,12 @@ def _open_for(
     if not still_open:
         return [], _why_none_open(every)
     mine = [row for row in still_open if row.test_code in asker.codes]
-    return mine, "" if mine else "no_test_for_this_instrument"
+    if not mine:
+        return [], "no_test_for_this_instrument"
+    kept = {row.id: asker.allowance.reason_against(row, specimen) for row in mine}
+    tubes.withheld[text] = {row.test_code: kept[row.id] for row in mine if kept[row.id]}
+    told = [row for row in mine if not kept[row.id]]
+    return told, "" if told else kept[mine[0].id]
 
 
 def _why_none_open(every: Sequence[WorkOrder]) -> str:
@@ -320,6 +333,7 @@ def _logged(
     reasons: Sequence[str],
     inbox_id: int | None,
     is_cut: bool = False,
+    withheld: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Answered:
     kind = kind_of(query)
     asked = list(query.specimens[:ASKED_MAX])
@@ -333,6 +347,7 @@ def _logged(
                 "specimen": entry.specimen,
                 "tests": [test.test for test in entry.tests],
                 "reason": reason,
+                "withheld": dict((withheld or {}).get(entry.specimen, {})),
             }
             for entry, reason in zip(orders, reasons, strict=False)
         ],

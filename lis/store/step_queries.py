@@ -4,19 +4,34 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 
 import structlog
-from sqlalchemy import exists, select
+from sqlalchemy import exists, or_, select, text, true
 from sqlalchemy.orm import Session
 
-from lis.domain.awos import AWOS, OPEN_AWOS_STATES, AwosEvent, AwosState, work_order_event
-from lis.domain.lifecycle import LIVE_SPECIMEN_STATES, WORK_ORDER, WorkOrderState
+from lis.domain.awos import (
+    AWOS,
+    OPEN_AWOS_STATES,
+    TOLD_AWOS_STATES,
+    AwosEvent,
+    AwosState,
+    work_order_event,
+)
+from lis.domain.lifecycle import (
+    LIVE_SPECIMEN_STATES,
+    WORK_ORDER,
+    WorkOrderEvent,
+    WorkOrderState,
+)
 from lis.domain.messages import OrderProgress, ProgressKind
 from lis.store.observation_rows import Observation
-from lis.store.order_rows import Specimen, WorkOrder
+from lis.store.order_rows import WORK_ORDER_IS_UNFINISHED, Specimen, WorkOrder
 from lis.store.step_rows import AnalyzerStep
 
 log = structlog.get_logger()
 
 STEPS_MAX = 500  # looked at in one go; the rest on the next
+_TO_TELL = (WorkOrderState.PENDING, WorkOrderState.QUEUED, WorkOrderState.SENT)
+_TAKEN_BACK = (AwosState.CANCELLED, AwosState.CANCEL_SENT, AwosState.RUNNING)
+_UNFINISHED = text(f"work_order.{WORK_ORDER_IS_UNFINISHED}")  # as written in the partial index
 _NOT_NEEDED = (WorkOrderState.RESULTED, WorkOrderState.CANCELLED)
 _PROGRESS = {
     ProgressKind.STARTED: AwosEvent.START,
@@ -38,6 +53,8 @@ def move_step(session: Session, step: AnalyzerStep, event: AwosEvent, at: dateti
         return False
     step.changed_at = at
     said = work_order_event(before, step.state)
+    if said is WorkOrderEvent.FAIL and _is_told_elsewhere(session, step):
+        return True
     order = session.get_one(WorkOrder, step.work_order_id) if said is not None else None
     if order is not None and said is not None and WORK_ORDER.allows(order.state, said):
         moved = WORK_ORDER.apply(order.state, said)
@@ -47,6 +64,16 @@ def move_step(session: Session, step: AnalyzerStep, event: AwosEvent, at: dateti
             if moved is WorkOrderState.ACKNOWLEDGED:
                 order.acknowledged_at = at
     return True
+
+
+def _is_told_elsewhere(session: Session, step: AnalyzerStep) -> bool:
+    """Whether another analyzer has this work order too: then it has not failed."""
+    query = exists().where(
+        AnalyzerStep.work_order_id == step.work_order_id,
+        AnalyzerStep.device_id != step.device_id,
+        AnalyzerStep.state.in_(tuple(TOLD_AWOS_STATES)),
+    )
+    return bool(session.scalar(select(query)))
 
 
 def note_progress(
@@ -92,14 +119,14 @@ def work_orders_by_public_ids(session: Session, ids: Collection[str]) -> dict[st
 
 
 def steps_not_needed(session: Session, device_id: int) -> list[tuple[AnalyzerStep, WorkOrder]]:
-    """Open steps of an analyzer whose work order was cancelled, or answered."""
+    """Open steps of an analyzer whose work order was cancelled, answered, or routed elsewhere."""
     query = (
         select(AnalyzerStep, WorkOrder)
         .join(WorkOrder, WorkOrder.id == AnalyzerStep.work_order_id)
         .where(
             AnalyzerStep.device_id == device_id,
             AnalyzerStep.state.in_(tuple(OPEN_AWOS_STATES)),
-            WorkOrder.state.in_(_NOT_NEEDED),
+            or_(WorkOrder.state.in_(_NOT_NEEDED), AnalyzerStep.is_unwanted),
         )
     )
     rows = session.execute(query.order_by(AnalyzerStep.id).limit(STEPS_MAX))
@@ -115,14 +142,27 @@ def has_measured(session: Session, device_id: int, work_order_id: int) -> bool:
 
 
 def unsent_work_orders(
-    session: Session, *, device_id: int, site_id: int, tests: Collection[str]
+    session: Session,
+    *,
+    device_id: int,
+    site_id: int,
+    tests: Collection[str],
+    is_chosen_only: bool = False,
 ) -> list[WorkOrder]:
-    """Work orders on received, live specimens of a site that this analyzer could measure and was never told of."""
+    """Work orders on received, live specimens of a site that this analyzer may have and was never told of.
+
+    What was taken back is told again only when it is routed here again. What a person sent elsewhere is left out, and
+    with `is_chosen_only` whatever was not routed here.
+    """
     if not tests:
         return []
+    is_here = WorkOrder.device_id == device_id
     told = exists().where(
-        AnalyzerStep.device_id == device_id, AnalyzerStep.work_order_id == WorkOrder.id
+        AnalyzerStep.device_id == device_id,
+        AnalyzerStep.work_order_id == WorkOrder.id,
+        or_(AnalyzerStep.state.not_in(_TAKEN_BACK), WorkOrder.device_id != device_id),
     )
+    here = is_here if is_chosen_only else true()
     query = (
         select(WorkOrder)
         .join(Specimen, Specimen.id == WorkOrder.specimen_id)
@@ -130,8 +170,11 @@ def unsent_work_orders(
             Specimen.site_id == site_id,
             Specimen.received_at.is_not(None),
             Specimen.state.in_(tuple(LIVE_SPECIMEN_STATES)),
-            WorkOrder.state.in_((WorkOrderState.PENDING, WorkOrderState.SENT)),
+            _UNFINISHED,
+            WorkOrder.state.in_(_TO_TELL),
             WorkOrder.test_code.in_(tuple(tests)),
+            or_(WorkOrder.pinned_device_id.is_(None), WorkOrder.pinned_device_id == device_id),
+            here,
             ~told,
         )
     )

@@ -25,3 +25,4 @@ class AnalyzerStep(Base):
     step_id: Mapped[str]
     changed_at: Mapped[datetime]
     state: Mapped[AwosState] = mapped_column(default=AwosState.CREATED)
+    is_unwanted: Mapped[bool] = mapped_column(default=False)  # its work was routed elsewhere

@@ -418,6 +418,30 @@ def upgrade() -> None:
         batch_op.create_index("ix_identity_issue_open", ["resolved_at", "id"], unique=False)
 
     op.create_table(
+        "machine_token",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("token_hash", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("scope", sa.String(), nullable=False),
+        sa.Column("site_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["site_id"], ["site.id"], name=op.f("fk_machine_token_site_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_machine_token")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_machine_token_token_hash")),
+    )
+    with op.batch_alter_table("machine_token", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_machine_token_name"), ["name"], unique=False)
+
+    op.create_table(
         "patient",
         sa.Column(
             "id",
@@ -1380,6 +1404,7 @@ def upgrade() -> None:
         sa.Column("step_id", sa.String(), nullable=False),
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("state", sa.String(length=32), nullable=False),
+        sa.Column("is_unwanted", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(
             ["device_id"], ["device.id"], name=op.f("fk_analyzer_step_device_id")
         ),

@@ -140,18 +140,17 @@ def made_of_specimens(session: Session, specimen_ids: Collection[int]) -> list[R
 
 def made_page(
     session: Session, *, before: int | None = None, needs_person: bool = False
-) -> list[Row[Any]]:
-    """What rules made, newest first, with tube and patient; page on with the last key."""
-    query = (
-        select(RepeatMade, Specimen.accession, Patient.family_name, Patient.given_name)
-        .join(Specimen, Specimen.id == RepeatMade.specimen_id)
-        .join(Patient, Patient.id == Specimen.patient_id)
+) -> list[tuple[RepeatMade, str]]:
+    """What rules made, newest first, with the number of the tube; page on with the last key."""
+    query = select(RepeatMade, Specimen.accession).join(
+        Specimen, Specimen.id == RepeatMade.specimen_id
     )
     if before is not None:
         query = query.where(RepeatMade.id < before)
     if needs_person:
         query = query.where((RepeatMade.refused != "") | RepeatMade.unjustified_at.is_not(None))
-    return list(session.execute(query.order_by(RepeatMade.id.desc()).limit(MADE_PAGE)))
+    rows = session.execute(query.order_by(RepeatMade.id.desc()).limit(MADE_PAGE))
+    return [(made, accession) for made, accession in rows]
 
 
 def observations_of_tubes(session: Session, specimen_ids: Collection[int]) -> list[Observation]:

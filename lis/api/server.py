@@ -28,11 +28,13 @@ from lis.api import (
     qc,
     quarantine,
     receipts,
+    referrals,
     sessions,
     users,
     worklist,
     workplan,
 )
+from lis.api.fhir import MOUNT, create_fhir
 from lis.api.live import LiveHub, live_router
 from lis.api.metrics import Metrics, metrics_router
 from lis.api.protection import Protection
@@ -60,6 +62,7 @@ ROUTERS: Final = (
     decisions.router,
     patients.router,
     receipts.router,
+    referrals.router,
     qc.router,
     orders.router,
     labels.router,
@@ -98,6 +101,7 @@ def create_app(laboratory: Laboratory) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router, prefix=API_PREFIX)
     app.include_router(live_router(hub), prefix=API_PREFIX)
+    app.mount(MOUNT, create_fhir(laboratory), name="fhir")
     app.include_router(_unknown())  # last: an unknown API path is a problem, not a page
     return app
 

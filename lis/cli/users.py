@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lis.cli.output import emit_json, fail, note, say_line
+from lis.cli.tokens import tokens_app
 
 if TYPE_CHECKING:
     from lis.domain.roles import Role
@@ -25,6 +26,7 @@ PasswordOption = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add `lis user`."""
+    users_app.add_typer(tokens_app, name="token")
     app.add_typer(users_app, name="user")
 
 

@@ -45,6 +45,7 @@ from lis.store.system_rows import (
     User,
     UserRole,
 )
+from lis.store.token_rows import MachineToken
 from lis.store.traffic_rows import (
     Alarm,
     Device,
@@ -85,6 +86,7 @@ __all__ = [
     "LabelPrint",
     "Link",
     "LoginFailure",
+    "MachineToken",
     "Observation",
     "OneTimeToken",
     "OrderChange",

@@ -67,9 +67,9 @@ def configure(unit: Unit, settings: Settings, *, are_simulators: bool = False) -
     for site in settings.site:
         row = site_by_name(unit.session, site.name)
         if row is None:
-            unit.session.add(Site(name=site.name, timezone=site.timezone))
+            unit.session.add(Site(name=site.name, timezone=site.timezone, accession=site.accession))
         else:
-            row.timezone = site.timezone
+            row.timezone, row.accession = site.timezone, site.accession
     unit.session.flush()
     links = [
         link

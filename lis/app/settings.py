@@ -9,12 +9,14 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from lis.domain.accession import DEFAULT_PATTERN, AccessionPattern
 from lis.domain.errors import Malformed
 from lis.printing.labels import SIZES
 from lis.transport.address import LinkAddress, TcpConnect
@@ -45,6 +47,16 @@ class LaboratorySettings(_Section):
 class SiteSettings(_Section):
     name: str
     timezone: str = "UTC"
+    accession: str = DEFAULT_PATTERN  # how its tubes are numbered, such as YY12NNNNNN
+
+    @field_validator("accession")
+    @classmethod
+    def _pattern(cls, value: str) -> str:
+        try:
+            AccessionPattern.parse(value)
+        except Malformed as error:
+            raise ValueError(f"expected {error.expected}, got {error.got!r}") from error
+        return value
 
     @field_validator("timezone")
     @classmethod
@@ -243,6 +255,13 @@ class Settings(_Section):
                     raise ValueError(
                         f"[[{kind}]] {entry.name}: no [[site]] is named {entry.site!r}"
                     )
+        patterns = [AccessionPattern.parse(site.accession) for site in self.site]
+        for one, other in combinations(patterns, 2):
+            if one.may_meet(other):
+                raise ValueError(
+                    f"[[site]] accession {one.text} and {other.text} can make the same number: "
+                    "give each site a digit of its own at the same place"
+                )
         return self
 
     def site_of(self, name: str) -> str:

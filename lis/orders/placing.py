@@ -25,6 +25,7 @@ from lis.domain.lifecycle import (
     WorkOrderEvent,
     WorkOrderState,
 )
+from lis.orders.accession import new_accession
 from lis.orders.entries import (
     OrderEntry,
     Outcome,
@@ -97,7 +98,7 @@ def place_requisition(
             PlacedSpecimen(
                 specimen_id=tube.id, accession=tube.accession, specimen_type=tube.specimen_type
             )
-            for tube in specimens.values()
+            for tube in specimens
         ),
     )
 
@@ -305,25 +306,21 @@ def _service_request(
 
 def _specimens(
     unit: Unit, entry: RequisitionEntry, requisition: Requisition, plan: Plan
-) -> dict[str, Specimen]:
-    year = f"{unit.now:%y}"
+) -> tuple[Specimen, ...]:
     state = SpecimenState.EXPECTED
     if entry.is_received:
         state = SpecimenState.RECEIVED
     elif entry.collected_at is not None:
         state = SpecimenState.COLLECTED
-    tubes = {}
-    for specimen_type in plan.specimen_types:
-        number = AccessionNumber.from_serial(
-            prefix=year, serial=unit.next_number(f"accession:{year}")
-        )
-        tubes[specimen_type] = Specimen(
+    tubes = tuple(
+        Specimen(
             public_id=unit.ids.new(),
             site_id=requisition.site_id,
             requisition_id=requisition.id,
             patient_id=requisition.patient_id,
-            accession=number.text,
-            specimen_type=specimen_type,
+            accession=new_accession(unit, requisition.site_id).text,
+            specimen_type=planned.specimen_type,
+            container=planned.container,
             created_at=unit.now,
             collected_from=entry.collected_at,
             collected_to=entry.collected_at,
@@ -333,19 +330,21 @@ def _specimens(
             received_at=unit.now if entry.is_received else None,
             received_by=unit.actor if entry.is_received else "",
         )
-    unit.session.add_all(tubes.values())
+        for planned in plan.tubes
+    )
+    unit.session.add_all(tubes)
     unit.session.flush()
     return tubes
 
 
 def _work_orders(
-    unit: Unit, plan: Plan, requests: list[ServiceRequest], specimens: dict[str, Specimen]
+    unit: Unit, plan: Plan, requests: list[ServiceRequest], specimens: tuple[Specimen, ...]
 ) -> None:
     unit.session.add_all(
         WorkOrder(
             public_id=unit.ids.new(),
             service_request_id=requests[planned.order_index].id,
-            specimen_id=specimens[planned.specimen_type].id,
+            specimen_id=specimens[planned.tube].id,
             test_code=planned.test,
             created_at=unit.now,
         )

@@ -5,7 +5,6 @@ that is held or revoked has no open work orders: the analyzers are told nothing 
 """
 
 from lis.domain.catalog import Catalog, Test
-from lis.domain.ids import AccessionNumber
 from lis.domain.lifecycle import (
     LIVE_SPECIMEN_STATES,
     WORK_ORDER,
@@ -14,6 +13,7 @@ from lis.domain.lifecycle import (
     WorkOrderEvent,
     WorkOrderState,
 )
+from lis.orders.accession import new_accession
 from lis.store.order_queries import specimens_of_requisition, work_orders_of_requests
 from lis.store.order_rows import Requisition, ServiceRequest, Specimen, WorkOrder
 from lis.store.unit import Unit
@@ -76,14 +76,12 @@ def _fits(tube: Specimen, test: Test) -> bool:
 
 def _tube(unit: Unit, request: ServiceRequest, test: Test) -> Specimen:
     requisition = unit.session.get_one(Requisition, request.requisition_id)
-    year = f"{unit.now:%y}"
-    number = AccessionNumber.from_serial(prefix=year, serial=unit.next_number(f"accession:{year}"))
     tube = Specimen(
         public_id=unit.ids.new(),
         site_id=requisition.site_id,
         requisition_id=requisition.id,
         patient_id=requisition.patient_id,
-        accession=number.text,
+        accession=new_accession(unit, requisition.site_id).text,
         specimen_type=test.specimen_type,
         created_at=unit.now,
         state=SpecimenState.EXPECTED,

@@ -7,6 +7,7 @@ from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import Mapped, Mapper, mapped_column
 
 from lis.domain.names import folded
+from lis.domain.accession import DEFAULT_PATTERN
 from lis.store.base import Base, FoldedText, Key
 
 NAME_PARTS = ("family_name", "given_name", "middle_name")
@@ -20,6 +21,9 @@ class Site(Base):
     id: Mapped[Key] = mapped_column(init=False)
     name: Mapped[str] = mapped_column(unique=True)
     timezone: Mapped[str]
+    accession: Mapped[str] = mapped_column(
+        default=DEFAULT_PATTERN
+    )  # how its tubes are numbered: `lis.domain.accession`
 
 
 def _folded_on_insert(context: DefaultExecutionContext) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import inspect
 
 from lis.domain.catalog import Catalog
+from lis.domain.errors import NotFound, Refused
 from lis.domain.lifecycle import BENCH, OUTWARD, BenchEvent, BenchState, OutwardEvent
 from lis.domain.messages import IdReadMode, ReportedObservation
 from lis.domain.result_facts import PersonFacts, SpecimenFacts
@@ -27,12 +28,13 @@ from lis.results.verdicts import passed
 from lis.store.definitions import catalog_in_force
 from lis.store.observation_queries import devices_by_id, people, specimen_facts
 from lis.store.people_rows import Patient
-from lis.store.referral_queries import standing_observations
+from lis.store.referral_queries import issue_by_id, open_issues, standing_observations
 from lis.store.rows import Observation
 from lis.store.unit import Unit
 from lis.store.worklist_queries import specimens_by_ids
 
 RULE = "person_changed"
+ISSUES_TRIED = 500  # open issues looked through after a merge; more than a hospital has
 
 
 def merge_people(
@@ -51,6 +53,44 @@ def unmerge_people(unit: Unit, catalog: Catalog, retired: Patient, *, reason: st
     for patient_id in (merged.retired_id, merged.surviving_id):
         judge_person_again(unit, catalog, patient_id, cause="unmerge")
     return merged
+
+
+def merge_by_person(
+    unit: Unit, catalog: Catalog, *, retired: str, surviving: str, reason: str
+) -> Merged:
+    """Somebody says that two identities, by public id, are one person; issues about the two end with it."""
+    text = _needed(reason)
+    people = [identity.patient_named(unit, one) for one in (retired, surviving)]
+    merged = merge_people(unit, catalog, *people, reason=text, stamp="")
+    pair = {one.id for one in people}
+    for issue in open_issues(unit.session, limit=ISSUES_TRIED):
+        if {issue.detail.get("retired"), issue.detail.get("surviving")} == pair:
+            identity.close_issue(unit, issue, text)
+    return merged
+
+
+def unmerge_by_person(unit: Unit, catalog: Catalog, *, retired: str, reason: str) -> Merged:
+    """Somebody says that they are two people after all."""
+    text = _needed(reason)
+    return unmerge_people(unit, catalog, identity.patient_named(unit, retired), reason=text)
+
+
+def settle_issue(unit: Unit, issue_id: int, *, reason: str) -> None:
+    """A person has dealt with a message about people."""
+    text = _needed(reason)
+    issue = issue_by_id(unit.session, issue_id)
+    if issue is None:
+        raise NotFound("IdentityIssue", issue_id)
+    if issue.resolved_at is not None:
+        raise Refused("identitypage.already_settled")
+    identity.close_issue(unit, issue, text)
+
+
+def _needed(reason: str) -> str:
+    text = reason.strip()
+    if not text:
+        raise Refused("identitypage.reason_needed")
+    return text
 
 
 def judge_person_again(unit: Unit, catalog: Catalog, patient_id: int, *, cause: str) -> int:

@@ -14,6 +14,8 @@ from lis.words import Words
 from ui.pages import (
     account,
     delivery,
+    held,
+    identity,
     instruments,
     labels,
     lookup,
@@ -24,6 +26,7 @@ from ui.pages import (
     qc,
     quarantine,
     receipt,
+    repeat_rules,
     signing_in,
     users,
     worklist,
@@ -36,6 +39,7 @@ PAGES = (
     *(signing_in, account, users, worklist, orders, qc, patients, receipt),
     *(labels, quarantine, message_lab, instruments, delivery),
     *(lookup, outstanding, workplan),
+    *(held, identity),
 )
 
 # (method, path) of pages that need no session; everything else names what it requires.

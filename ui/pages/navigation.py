@@ -24,6 +24,7 @@ NAVIGATION: Final = (
     Entry("/outstanding", "workplanpage.outstanding", Permission.SEE_WORKLIST, "KeyT"),
     Entry("/lookup", "lookuppage.title", Permission.SEE_PATIENTS, "KeyL"),
     Entry("/labels", "labels.title", Permission.ENTER_ORDERS),
+    Entry("/held", "heldpage.title", Permission.SEE_WORKLIST, "KeyE"),
     Entry("/qc", "qc.title", Permission.SEE_QC, "KeyQ"),
     Entry("/instruments", "instruments.title", Permission.SEE_INSTRUMENTS, "KeyI"),
     Entry("/delivery", "delivery.title", Permission.SEE_INSTRUMENTS),

@@ -216,11 +216,18 @@ def _born(words: Words, birth_date: str) -> str:
 
 
 def _container(catalog: Catalog, tube: Specimen, words: Words) -> str:
-    del catalog
-    if tube.container:
-        return tube.container
-    key = f"orderpage.material.{tube.specimen_type}"
-    return words(key) if words.has(key) else tube.specimen_type
+    """The tube's name and the colour of its cap; of an unknown one its material."""
+    known = catalog.containers.get(tube.container)
+    if known is None:
+        return tube.container or _said(words, f"orderpage.material.{tube.specimen_type}")
+    name = known.names.get(words.language) or known.names.get("en") or known.code
+    cap = _said(words, f"orderpage.cap.{known.cap}") if known.cap else ""
+    return ", ".join(part for part in (name, cap) if part)
+
+
+def _said(words: Words, key: str) -> str:
+    """A word, or the code at the end of its key where nobody has said it yet."""
+    return words(key) if words.has(key) else key.rpartition(".")[2]
 
 
 def _mark(session: Session, tube: Specimen, words: Words) -> str:

@@ -2,12 +2,14 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 import zxingcpp
 
 from lis.app.label_printer import LabelPrinter
 from lis.app.settings import PrinterSettings, parse_settings
+from lis.domain.catalog import Container
 from lis.domain.errors import Malformed, NotFound, Refused
 from lis.orders.labelling import print_label, show_label
 from lis.printing.zpl import dots_of
@@ -200,3 +202,17 @@ def test_a_label_speaks_the_laboratorys_language(store, place, catalog, language
 def test_a_misspelt_printer_is_told_at_start(wrong, told):
     with pytest.raises(Malformed, match=told):
         parse_settings({"printer": [{"name": "desk", **wrong}]}, where="lis.toml")
+
+
+def test_a_label_names_the_container_and_its_cap(store, place, catalog):
+    accession = place("GLU").specimens[0].accession
+    with store.unit("desk") as unit:
+        unit.session.get_one(Specimen, 1).container = "SST"
+    tube = Container(code="SST", names={"ru": "Сыворотка с гелем", "en": "Gel"}, cap="yellow")
+    known = replace(catalog, containers={"SST": tube})
+    with store.read() as session:
+        russian = show_label(session, known, accession, language="ru").facts.container
+        english = show_label(session, known, accession, language="en").facts.container
+        unknown = show_label(session, catalog, accession, language="en").facts.container
+    assert (russian, english) == ("Сыворотка с гелем, жёлтая крышка", "Gel, yellow cap")
+    assert unknown == "SST"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from lis.domain.errors import NotFound
 from lis.orders.entries import IdentifierEntry, PatientEntry
+from lis.store.one_at_a_time import hold_names
 from lis.store.people_queries import identifiers_of, patient_by_public_id
 from lis.store.people_rows import Patient, PatientIdentifier
 from lis.store.referral_queries import identity_holders, said_of, survivor_of
@@ -34,9 +35,9 @@ def find_or_make_patient(unit: Unit, entry: PatientEntry, *, site_id: int) -> Fo
         if chosen is None or chosen.merged_into_id is not None:
             raise NotFound("Patient", entry.patient_public_id)
         return FoundPatient(patient=chosen)
-    holders = identity_holders(
-        unit.session, [(one.system, one.issuer, one.value) for one in _usable(entry)]
-    )
+    names = [(one.system, one.issuer, one.value) for one in _usable(entry)]
+    hold_names(unit.session, "patient", names)
+    holders = identity_holders(unit.session, names)
     living = {one.id: one for one in (survivor_of(unit.session, holder) for holder in holders)}
     conflict = "wrong_check_digit" if _is_miswritten(entry) else ""
     if len(living) > 1 or (conflict and not living):

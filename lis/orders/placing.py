@@ -36,6 +36,7 @@ from lis.orders.entries import (
 )
 from lis.orders.patients import find_or_make_patient
 from lis.orders.routing import Plan, plan_orders
+from lis.store.one_at_a_time import hold_names
 from lis.store.order_queries import (
     service_requests_by_placer,
     specimen_by_id,
@@ -203,6 +204,8 @@ def reject_specimen(unit: Unit, specimen_id: int, *, version: int, reason: str) 
 
 def _known_orders(unit: Unit, entry: RequisitionEntry) -> dict[int, ServiceRequest]:
     """The orders of this referral that were placed before, by their index."""
+    numbers = ((one.placer_number, one.placer_authority) for one in entry.orders)
+    hold_names(unit.session, "placer", (number for number in numbers if number[0]))
     known = {}
     for index, order in enumerate(entry.orders):
         if order.placer_number:

@@ -12,6 +12,7 @@ from lis.api.deps import InLaboratory, Language, Requires, Snapshot
 from lis.api.problems import responses
 from lis.domain.roles import Permission
 from lis.orders import reject_specimen
+from lis.orders.advising import drop_draft
 from lis.orders.desk import Collection, OrderForm, place_form, receive_at_desk
 from lis.orders.reads import (
     PAGE_ROWS,
@@ -95,6 +96,7 @@ class OrderableBody(ViewBody):
     name: str
     is_panel: bool
     specimen_types: list[str]
+    short: list[str]
 
 
 class NewOrder(BaseModel):
@@ -199,6 +201,7 @@ def place_order(body: NewOrder, actor: OrderClerk, laboratory: InLaboratory) -> 
             site=site.name,
             zone=ZoneInfo(site.timezone),
         )
+        drop_draft(unit, actor.login)
     return PlacedBody.model_validate(placed)
 
 

@@ -102,12 +102,27 @@ class ReceivedTube:
 
 
 def split_codes(catalog: Catalog, text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Typed codes, whatever their case, as (known to the catalog, unknown), each once and in order."""
-    by_folded = {code.casefold(): code for code in (*catalog.tests, *catalog.panels)}
+    """Typed codes and short forms, whatever their case, as (known to the catalog, unknown), each once and in order."""
+    by_folded = typed_codes(catalog)
     words = [word for word in _BETWEEN_CODES.split(text) if word]
     known = (by_folded.get(word.casefold()) for word in words)
     unknown = (word for word in words if word.casefold() not in by_folded)
     return tuple(dict.fromkeys(code for code in known if code)), tuple(dict.fromkeys(unknown))
+
+
+def typed_codes(catalog: Catalog) -> dict[str, str]:
+    """What people may type, folded -> code: the codes themselves before any short form, panels before tests."""
+    shorts: list[tuple[str, tuple[str, ...]]] = [
+        *((panel.code, panel.short) for panel in catalog.panels.values()),
+        *((test.code, test.short) for test in catalog.tests.values()),
+    ]
+    known: dict[str, str] = {}
+    for code, _ in shorts:
+        known.setdefault(code.casefold(), code)
+    for code, typed in shorts:
+        for short in typed:
+            known.setdefault(short.casefold(), code)
+    return known
 
 
 def tubes_needed(catalog: Catalog, codes: tuple[str, ...]) -> tuple[str, ...]:

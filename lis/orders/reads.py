@@ -103,6 +103,7 @@ class Orderable:
     name: str
     is_panel: bool
     specimen_types: tuple[str, ...]
+    short: tuple[str, ...] = ()  # what people type
 
 
 def patient_view(session: Session, patient: Patient) -> PatientView:
@@ -249,6 +250,7 @@ def orderables(catalog: Catalog, *, language: str) -> tuple[Orderable, ...]:
             specimen_types=tuple(
                 dict.fromkeys(test.specimen_type for test in catalog.tests_of(panel.code))
             ),
+            short=panel.short,
         )
         for panel in catalog.panels.values()
     ]
@@ -258,6 +260,7 @@ def orderables(catalog: Catalog, *, language: str) -> tuple[Orderable, ...]:
             name=name_of(catalog, test.code, language),
             is_panel=False,
             specimen_types=(test.specimen_type,),
+            short=test.short,
         )
         for test in catalog.tests.values()
     ]

@@ -4,6 +4,7 @@ Every search starts at an index and ends at a limit, so it takes as long with a 
 """
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -151,6 +152,22 @@ def values_of_tubes(session: Session, specimen_ids: Collection[int]) -> list[Any
         Observation.bench_state != BenchState.SUPERSEDED,
     )
     return list(session.execute(query.order_by(Observation.id)))
+
+
+def earlier_tests(
+    session: Session, patient_id: int, tests: Collection[str], *, since: datetime
+) -> list[Any]:
+    """Orders of some tests for a patient since a moment: test, state, when ordered, when collected."""
+    query = (
+        select(WorkOrder.test_code, WorkOrder.state, WorkOrder.created_at, Specimen.collected_from)
+        .join(Specimen, Specimen.id == WorkOrder.specimen_id)
+        .where(
+            Specimen.patient_id == patient_id,
+            WorkOrder.test_code.in_(tests),
+            WorkOrder.created_at >= since,
+        )
+    )
+    return list(session.execute(query.order_by(WorkOrder.id)))
 
 
 def tellings_of(session: Session, requisition_ids: Sequence[int]) -> list[Telling]:

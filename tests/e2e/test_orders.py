@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from lis.app.settings import PrinterSettings
 from lis.domain.lifecycle import SpecimenState
+from lis.store.label_rows import LabelPrint
 from lis.store.order_rows import Requisition, Specimen
 from tests.e2e.conftest import NewPage
 from tests.e2e.seeding import Running, log_in
@@ -262,3 +264,66 @@ def test_order_pages_fit_a_phone(
     assert_fits_phone(phone)
     place_known(phone)
     assert_fits_phone(phone)
+
+
+# --- the whole way of the desk ------------------------------------------------------------------
+
+
+def test_typed_saved_labelled_received_and_on_the_work_plan(running: Running, page: Page):
+    printer = PrinterSettings(name="desk", link="tcp-connect://127.0.0.1:9")
+    running.laboratory.settings = running.laboratory.settings.model_copy(
+        update={"printer": (printer,)}
+    )
+    open_page(page, running, "/orders/new")
+    place_known(page)
+    _, tubes = newest(running)
+    with running.laboratory.store.read() as session:
+        wanted = session.query(LabelPrint).filter_by(printer="desk").all()
+    assert {one.specimen_id for one in wanted} == {tube.id for tube in tubes}
+    page.goto(running.address + "/orders")
+    expect(page.locator(READY)).to_be_visible()
+    for tube in tubes:
+        page.keyboard.type(tube.accession)
+        page.keyboard.press("Enter")
+        expect(page.locator("#scanned li").first).to_contain_text(tube.accession)
+    page.locator("h1").click()
+    page.keyboard.press("g")
+    page.keyboard.press("b")
+    expect(page.locator("h1")).to_be_visible()
+    for tube in tubes:
+        expect(page.locator("#part")).to_contain_text(tube.accession)
+
+
+def test_warnings_stand_beside_the_tests_while_one_types(running: Running, page: Page):
+    open_page(page, running, "/orders/new")
+    place_known(page)
+    page.goto(running.address + "/orders/new")
+    expect(page.locator(READY)).to_be_visible()
+    page.keyboard.type("Иван")
+    expect(page.locator("#found li").first).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.keyboard.type("glu")
+    page.keyboard.press("Enter")
+    expect(page.locator("#warnings")).to_contain_text("GLU")
+    expect(page.locator("#warnings")).to_contain_text("Уже назначено")
+
+
+def test_a_closed_browser_loses_nothing_that_was_typed(running: Running, new_page: NewPage):
+    first = new_page()
+    open_page(first, running, "/orders/new")
+    first.locator("input[name=family_name]").fill("Черновикова")
+    first.locator("#codes").fill("glu")
+    first.locator("#codes").press("Enter")
+    expect(first.locator("#saved")).not_to_be_empty()
+    second = new_page()
+    open_page(second, running, "/orders/new")
+    expect(second.locator("#draft")).to_contain_text("Черновикова")
+    second.locator("#draft-take").click()
+    expect(second.locator("input[name=family_name]")).to_have_value("Черновикова")
+    expect(second.locator("#chips li")).to_have_count(1)
+    second.keyboard.press("F9")
+    expect(second.locator(".receipt-code")).to_be_visible()
+    second.goto(running.address + "/orders/new")
+    expect(second.locator(READY)).to_be_visible()
+    expect(second.locator("#draft")).to_have_count(0)

@@ -6,6 +6,7 @@ again, which places nothing and leads to the same referral without the code.
 """
 
 import secrets
+from dataclasses import asdict
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
@@ -13,11 +14,14 @@ from fastapi import APIRouter, Form, Query, Request, Response
 from pydantic import Field
 
 from lis.api.deps import InLaboratory, laboratory_of, language_of
+from lis.api.labels import NewPrint, queue_label
 from lis.api.orders import CODES_MAX, NOTES_MAX, TEXT_MAX, NewOrder, OrderClerk
 from lis.api.problems import status_of
+from lis.app.laboratory import Laboratory
 from lis.domain.errors import Refused
 from lis.domain.roles import Role
 from lis.orders import Placed, reject_specimen
+from lis.orders.advising import Draft, drop_draft, kept_draft
 from lis.orders.desk import (
     Collection,
     OrderForm,
@@ -53,9 +57,10 @@ class TypedOrder(NewOrder):
     search: str = ""
     action: str = ""
     csrf: str = ""
+    printer: Annotated[str, Field(max_length=TEXT_MAX)] = ""  # of the labels; "" prints none
 
     def form(self) -> OrderForm:
-        return OrderForm(**self.model_dump(exclude={"search", "action", "csrf"}))
+        return OrderForm(**self.model_dump(exclude={"search", "action", "csrf", "printer"}))
 
 
 router = APIRouter()
@@ -119,6 +124,7 @@ def _show_entry(
     request: Request,
     form: OrderForm,
     *,
+    login: str = "",  # whose draft is offered
     search: str = "",
     problem: Refused | None = None,
     found: tuple[PatientView, ...] | None = None,
@@ -127,6 +133,7 @@ def _show_entry(
     catalog = laboratory.catalog()
     with laboratory.store.read() as session:
         patient = chosen_patient(session, form.patient)
+        draft = kept_draft(session, login, laboratory.clock.now()) if login else None
     everything = orderables(catalog, language=language_of(request))
     known, _ = split_codes(catalog, form.codes)
     return show(
@@ -141,9 +148,18 @@ def _show_entry(
         found=found,
         orderables=everything,
         document=[
-            {"code": one.code, "name": one.name, "types": one.specimen_types, "panel": one.is_panel}
+            {
+                "code": one.code,
+                "name": one.name,
+                "types": one.specimen_types,
+                "panel": one.is_panel,
+                "short": one.short,
+            }
             for one in everything
         ],
+        draft=draft,
+        drafted=_drafted(draft),
+        printers=[one.name for one in laboratory.settings.printer],
         tubes=tubes_needed(catalog, known),
         collections=tuple(Collection),
         problem=refusal_in_words(request, problem) if problem else "",
@@ -155,7 +171,7 @@ def show_entry(request: Request, actor: OrderClerk) -> Response:
     """An empty form; a doctor's own name stands in it as the requester."""
     requester = actor.name if Role.DOCTOR in actor.roles else ""
     form = OrderForm(key=secrets.token_urlsafe(KEY_BYTES), requester=requester)
-    return _show_entry(request, form)
+    return _show_entry(request, form, login=actor.login)
 
 
 @router.post("/orders/new")
@@ -181,11 +197,33 @@ def enter_order(
                 site=site.name,
                 zone=ZoneInfo(site.timezone),
             )
+            drop_draft(unit, actor.login)
     except Refused as refusal:
         return _show_entry(request, form, search=typed.search, problem=refusal)
     if not placed.receipt_code:
         return go(f"/orders/{placed.public_id}")
-    return _show_order(request, placed.public_id, placed=placed)
+    problem = _print_labels(laboratory, actor.login, placed, typed.printer)
+    return _show_order(request, placed.public_id, placed=placed, problem=problem)
+
+
+def _print_labels(
+    laboratory: Laboratory, login: str, placed: Placed, printer: str
+) -> Refused | None:
+    """Ask for the first label of each new tube; the order stands whatever the printer says."""
+    try:
+        for tube in placed.specimens if printer else ():
+            queue_label(laboratory, login, tube.accession, NewPrint(printer=printer))
+    except Refused as refusal:
+        return refusal
+    return None
+
+
+def _drafted(draft: Draft | None) -> dict[str, Any] | None:
+    """The draft as the script fills it in; a person who is gone since is no longer chosen."""
+    if draft is None:
+        return None
+    shown = asdict(draft.patient) if draft.patient else None
+    return {**draft.body, "patient": shown["public_id"] if shown else "", "chosen": shown}
 
 
 # --- one referral -------------------------------------------------------------------------------

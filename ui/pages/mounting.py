@@ -38,7 +38,7 @@ from ui.pages.signing_in import login_address
 PAGES = (
     *(signing_in, account, users, worklist, orders, qc, patients, receipt),
     *(labels, quarantine, message_lab, instruments, delivery),
-    *(lookup, outstanding, workplan),
+    *(lookup, outstanding, workplan, repeat_rules),
     *(held, identity),
 )
 

@@ -25,6 +25,7 @@ NAVIGATION: Final = (
     Entry("/lookup", "lookuppage.title", Permission.SEE_PATIENTS, "KeyL"),
     Entry("/labels", "labels.title", Permission.ENTER_ORDERS),
     Entry("/held", "heldpage.title", Permission.SEE_WORKLIST, "KeyE"),
+    Entry("/repeat-rules", "repeatpage.title", Permission.SEE_WORKLIST),
     Entry("/qc", "qc.title", Permission.SEE_QC, "KeyQ"),
     Entry("/instruments", "instruments.title", Permission.SEE_INSTRUMENTS, "KeyI"),
     Entry("/delivery", "delivery.title", Permission.SEE_INSTRUMENTS),

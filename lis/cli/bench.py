@@ -17,17 +17,20 @@ def register(app: typer.Typer) -> None:
 
 
 def bench(
-    what: Annotated[str, typer.Argument(help="intake, wire, many, qc, worklist or lists.")],
+    what: Annotated[str, typer.Argument(help="intake, wire, many, qc, worklist, lists or query.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON only.")] = False,
     seconds: Annotated[
         float, typer.Option(min=1, help="How long `many` keeps its analyzers working.")
     ] = 60.0,
     orders: Annotated[
-        int, typer.Option(min=1_000, help="How many orders `lists` seeds first.")
+        int, typer.Option(min=1_000, help="How many orders `lists` and `query` seed first.")
     ] = 1_000_000,
+    store: Annotated[
+        str, typer.Option(help="An empty store for `query` instead of its own SQLite file.")
+    ] = "",
 ) -> None:
     """Measure, and compare with the peer in the same run."""
-    benches = _benches(seconds, orders)
+    benches = _benches(seconds, orders, store)
     if what not in benches:
         raise fail(f"There is no bench {what!r}; known: {', '.join(benches)}.", code=2)
     figures = benches[what]()
@@ -43,8 +46,18 @@ def bench(
         )
 
 
-def _benches(seconds: float, orders: int) -> "Mapping[str, Callable[[], Sequence[Figure]]]":
-    from lis.cli import bench_intake, bench_lists, bench_many, bench_qc, bench_wire, bench_worklist
+def _benches(
+    seconds: float, orders: int, store: str
+) -> "Mapping[str, Callable[[], Sequence[Figure]]]":
+    from lis.cli import (
+        bench_intake,
+        bench_lists,
+        bench_many,
+        bench_qc,
+        bench_query,
+        bench_wire,
+        bench_worklist,
+    )
 
     return {
         "intake": bench_intake.figures,
@@ -53,4 +66,5 @@ def _benches(seconds: float, orders: int) -> "Mapping[str, Callable[[], Sequence
         "qc": bench_qc.figures,
         "worklist": bench_worklist.figures,
         "lists": lambda: bench_lists.figures(orders=orders),
+        "query": lambda: bench_query.figures(orders=orders, url=store),
     }

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 import orjson
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lis.domain.control import (
@@ -21,7 +22,6 @@ from lis.domain.control import (
     gate_at,
     strictest,
 )
-from lis.store.control_queries import gate_rows
 from lis.store.control_rows import GateException, GateProjection
 
 GATES_REMEMBERED = 1_024  # parsed histories by their text: 100 tests on 10 devices, 20 kB each
@@ -85,7 +85,13 @@ def gates_now(
     counts (S37) of those in use, and of all where none is.
     """
     states: dict[tuple[int, str], list[GateState]] = defaultdict(list)
-    for row in gate_rows(session, pairs):
+    devices, tests = {device for device, _ in pairs}, {test for _, test in pairs}
+    query = select(GateProjection).where(  # two lists: SQLite finds pairs of a row by no index
+        GateProjection.device_id.in_(devices), GateProjection.test_code.in_(tests)
+    )
+    for row in session.scalars(query.order_by(GateProjection.id)):
+        if (row.device_id, row.test_code) not in pairs:
+            continue
         state = gate_state_of(row, gate_key_of(row), timedelta(seconds=row.window_s))
         states[row.device_id, row.test_code].append(state)
     return {pair: _strictest_in_use(found, at) for pair, found in states.items()}

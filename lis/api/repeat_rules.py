@@ -24,7 +24,7 @@ from lis.store.repeat_queries import (
 from lis.store.repeat_rows import RepeatProposal
 
 REASON_MAX: Final = 1_000
-REFUSALS: Final = responses(401, 403, 404, 409, 422)
+REFUSALS: Final = responses(400, 401, 403, 404, 409, 422)
 Days = Annotated[int, Field(ge=1, le=DAYS_MAX)]
 
 router = APIRouter(prefix="/repeat-rules", tags=["rules"])

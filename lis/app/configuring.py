@@ -64,13 +64,7 @@ class Configured:
 
 def configure(unit: Unit, settings: Settings, *, are_simulators: bool = False) -> Configured:
     """Write the rows that `lis.toml` names and return what to run."""
-    for site in settings.site:
-        row = site_by_name(unit.session, site.name)
-        if row is None:
-            unit.session.add(Site(name=site.name, timezone=site.timezone, accession=site.accession))
-        else:
-            row.timezone, row.accession = site.timezone, site.accession
-    unit.session.flush()
+    add_sites(unit, settings)
     links = [
         link
         for entry in settings.instrument
@@ -100,6 +94,17 @@ def configure(unit: Unit, settings: Settings, *, are_simulators: bool = False) -
                 )
             )
     return Configured(links=tuple(links), destinations=tuple(destinations))
+
+
+def add_sites(unit: Unit, settings: Settings) -> None:
+    """Write the sites that `lis.toml` names."""
+    for site in settings.site:
+        row = site_by_name(unit.session, site.name)
+        if row is None:
+            unit.session.add(Site(name=site.name, timezone=site.timezone, accession=site.accession))
+        else:
+            row.timezone, row.accession = site.timezone, site.accession
+    unit.session.flush()
 
 
 def _instrument(

@@ -24,12 +24,15 @@ def add(
 ) -> None:
     """Make a token for referrals over FHIR and REST; it is shown only now."""
     from lis.access.tokens import Scope, issue_token
+    from lis.app.configuring import add_sites
     from lis.app.settings import load_settings
     from lis.cli.opening import open_store
 
-    home = load_settings(config).site_of(site)
+    settings = load_settings(config)
+    home = settings.site_of(site)
     life = timedelta(days=days) if days else None
     with open_store(config) as store, store.unit("shell") as unit:
+        add_sites(unit, settings)  # before the first `lis serve` the store has none
         token = issue_token(unit, name=name, scope=Scope.REFERRALS, site=home, life=life)
     if as_json:
         emit_json({"name": name, "scope": Scope.REFERRALS.value, "token": token})

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from lis.cli import bench_intake, bench_many, bench_qc
+from lis.cli import bench_intake, bench_lists, bench_many, bench_qc
 from lis.cli.bench_astm import astm_figures
 from lis.cli.bench_timing import BenchPeerMissing, Figure
 
@@ -67,3 +67,23 @@ def test_bench_many_acknowledges_everything_and_keeps_the_order_of_each_analyzer
         assert found[f"many_unprocessed_{wire}"]["value"] == 0
         assert found[f"drain_5000_unprocessed_{wire}"]["value"] == 0
         assert found[f"drain_5000_processed_s_{wire}"]["value"] > 0
+
+
+def test_the_lists_are_measured_over_http_and_their_plans_walk_indexes(capfd):
+    found = named(bench_lists.figures(orders=1_000))
+    assert found["orders"]["value"] >= 1_000
+    assert {name for name in found if name.endswith("_p95_ms")} >= {
+        "search_accession_p95_ms",
+        "search_identifier_p95_ms",
+        "search_name_prefix_p95_ms",
+        "workplan_p95_ms",
+        "outstanding_p95_ms",
+    }
+    plans = capfd.readouterr().err
+    for index in (
+        "ix_patient_folded_name",
+        "ix_work_order_unfinished",
+        "ix_requisition_placer_group",
+    ):
+        assert index in plans
+    assert "SCAN work_order" not in plans

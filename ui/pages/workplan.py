@@ -59,6 +59,18 @@ def filter_of(catalog: Catalog, query: str) -> PlanFilter:
     )
 
 
+def _answers(catalog: Catalog, codes: frozenset[str]) -> dict[str, list[str]]:
+    """The listed answers of tests that are answered by a code, for the fields of work by hand."""
+    coded = [catalog.tests[code] for code in sorted(codes)]
+    return {
+        test.code: sorted(
+            test.critical_codes | (test.rules.accepted_codes if test.rules else set())
+        )
+        for test in coded
+        if test.value_type is ValueType.CODED
+    }
+
+
 def _show(
     request: Request, login: str, query: str, *, after: str = "", problem: Refused | None = None
 ) -> Response:
@@ -84,10 +96,8 @@ def _show(
         section_name=next((one.name for one in sections if one.code == chosen.section), ""),
         shows=tuple(Shows),
         by_hand=by_hand(catalog),
-        units={
-            code: (test.unit, test.value_type is ValueType.NUMERIC)
-            for code, test in catalog.tests.items()
-        },
+        units={code: test.unit for code, test in catalog.tests.items()},
+        answers=_answers(catalog, by_hand(catalog)),
         hour=hour_of(request),
         at=at,
         problem=refusal_in_words(request, problem) if problem else "",

@@ -14,7 +14,12 @@ from lis.domain.lifecycle import (
     WorkOrderState,
 )
 from lis.orders.accession import new_accession
-from lis.store.order_queries import specimens_of_requisition, work_orders_of_requests
+from lis.orders.routing import container_of, usable_ul
+from lis.store.order_queries import (
+    specimens_of_requisition,
+    work_orders_of_requests,
+    work_orders_of_specimens,
+)
 from lis.store.order_rows import Requisition, ServiceRequest, Specimen, WorkOrder
 from lis.store.unit import Unit
 
@@ -39,21 +44,33 @@ def plan_again(unit: Unit, catalog: Catalog, request: ServiceRequest) -> None:
                 )
     missing = [test for code, test in tests.items() if code not in present]
     if missing:
-        _add(unit, request, missing)
+        _add(unit, catalog, request, missing)
 
 
-def _add(unit: Unit, request: ServiceRequest, tests: list[Test]) -> None:
+def _add(unit: Unit, catalog: Catalog, request: ServiceRequest, tests: list[Test]) -> None:
     tubes = [
         tube
         for tube in specimens_of_requisition(unit.session, request.requisition_id)
         if tube.state in LIVE_SPECIMEN_STATES and tube.parent_id is None
     ]
+    load = _load(unit, catalog, tubes)
     made = []
     for test in tests:
-        tube = next((tube for tube in tubes if _fits(tube, test)), None)
+        container = container_of(catalog, test)
+        code = container.code if container else ""
+        fitting = (
+            tube
+            for tube in tubes
+            if (tube.specimen_type, tube.container)
+            in {(test.specimen_type, code), (test.specimen_type, "")}
+            and _has_room(load[tube.id], test, usable_ul(container))
+        )
+        tube = next(fitting, None)
         if tube is None:
-            tube = _tube(unit, request, test)
+            tube = _tube(unit, request, test, code)
             tubes.append(tube)
+            load[tube.id] = {}
+        load[tube.id][test.code] = test.volume_ul or 0
         made.append(
             WorkOrder(
                 public_id=unit.ids.new(),
@@ -70,11 +87,24 @@ def _add(unit: Unit, request: ServiceRequest, tests: list[Test]) -> None:
     )
 
 
-def _fits(tube: Specimen, test: Test) -> bool:
-    return tube.specimen_type == test.specimen_type
+def _load(unit: Unit, catalog: Catalog, tubes: list[Specimen]) -> dict[int, dict[str, int]]:
+    """What each tube has to give already, by test: a test of two orders is measured once."""
+    load: dict[int, dict[str, int]] = {tube.id: {} for tube in tubes}
+    for order in work_orders_of_specimens(unit.session, load):
+        test = catalog.tests.get(order.test_code)
+        if order.state is not WorkOrderState.CANCELLED and test is not None:
+            load[order.specimen_id][test.code] = test.volume_ul or 0
+    return load
 
 
-def _tube(unit: Unit, request: ServiceRequest, test: Test) -> Specimen:
+def _has_room(load: dict[str, int], test: Test, usable: int | None) -> bool:
+    """As when tubes are planned first: an empty tube takes any test, and what is measured there needs no more."""
+    if not load or usable is None or test.code in load:
+        return True
+    return sum(load.values()) + (test.volume_ul or 0) <= usable
+
+
+def _tube(unit: Unit, request: ServiceRequest, test: Test, container: str) -> Specimen:
     requisition = unit.session.get_one(Requisition, request.requisition_id)
     tube = Specimen(
         public_id=unit.ids.new(),
@@ -83,6 +113,7 @@ def _tube(unit: Unit, request: ServiceRequest, test: Test) -> Specimen:
         patient_id=requisition.patient_id,
         accession=new_accession(unit, requisition.site_id).text,
         specimen_type=test.specimen_type,
+        container=container,
         created_at=unit.now,
         state=SpecimenState.EXPECTED,
     )

@@ -26,7 +26,8 @@ def bench(
         int, typer.Option(min=1_000, help="How many orders `lists` and `query` seed first.")
     ] = 1_000_000,
     store: Annotated[
-        str, typer.Option(help="An empty store for `query` instead of its own SQLite file.")
+        str,
+        typer.Option(help="An empty store for `lists` or `query` instead of its own SQLite file."),
     ] = "",
 ) -> None:
     """Measure, and compare with the peer in the same run."""
@@ -65,6 +66,6 @@ def _benches(
         "many": lambda: bench_many.figures(seconds=seconds),
         "qc": bench_qc.figures,
         "worklist": bench_worklist.figures,
-        "lists": lambda: bench_lists.figures(orders=orders),
+        "lists": lambda: bench_lists.figures(orders=orders, url=store),
         "query": lambda: bench_query.figures(orders=orders, url=store),
     }

@@ -86,9 +86,9 @@ def post_bundle(
     request: Request, body: Body, sender: ReferralSender, laboratory: InLaboratory
 ) -> Response:
     """Carry out a transaction: all of it, or nothing."""
-    document = _parse(request, body)
+    document, catalog = _parse(request, body), laboratory.catalog()
     with laboratory.store.unit(sender.name) as unit:
-        answers = take_bundle(unit, laboratory.catalog(), document, _caller(sender))
+        answers = take_bundle(unit, catalog, document, _caller(sender))
         at = unit.now
     return _answer(200, response_bundle(answers, at=at))
 
@@ -160,8 +160,9 @@ def _one(kind: str, wish: Wish, sender: Sender, laboratory: Laboratory) -> Respo
             "resourceType",
             status=400,
         )
+    catalog = laboratory.catalog()
     with laboratory.store.unit(sender.name) as unit:
-        answer = take_one(unit, laboratory.catalog(), wish, _caller(sender))
+        answer = take_one(unit, catalog, wish, _caller(sender))
     return _answer(
         answer.status, answer.body(), location=_location(answer), version_id=answer.version
     )

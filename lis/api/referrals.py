@@ -99,10 +99,11 @@ class ReferralTaken(BaseModel):
 def take(body: Referral, sender: ReferralSender, laboratory: InLaboratory) -> ReferralTaken:
     """Place, change, hold or cancel the orders of a referral; all of them, or none."""
     caller = Caller(source=sender.name, site_id=sender.site_id)
+    catalog = laboratory.catalog()
     with laboratory.store.unit(sender.name) as unit:
         outcomes = take_referral(
             unit,
-            laboratory.catalog(),
+            catalog,
             {index: _read(body, order, sender.name) for index, order in enumerate(body.orders)},
             caller,
             at=unit.now,

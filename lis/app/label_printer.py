@@ -9,11 +9,11 @@ whatever brought the order in; tubes from before this was switched on stay as th
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 from sqlalchemy.exc import IntegrityError
@@ -34,8 +34,7 @@ from lis.store.outbox import (
     retry_delay,
 )
 from lis.store.people_queries import site_by_name
-from lis.store.rows import Outbox
-from lis.store.unit import Store, Unit
+from lis.store.unit import Store
 from lis.transport import LinkAddress, LinkLost, open_pipe
 
 log = structlog.get_logger()
@@ -44,7 +43,7 @@ PACE_S: Final = 1.0
 CLAIM_MAX: Final = 20
 LEASE: Final = timedelta(seconds=120)  # a printer out of labels stops taking bytes
 TAKE_WAIT_S: Final = 30.0  # for one label; paper is being changed
-NEW_TUBES_MAX: Final = 50  # first labels in one unit
+NEW_TUBES_MAX: Final = 5  # first labels in one unit, which others wait for
 
 T = TypeVar("T")
 Wait = Callable[[float], Awaitable[object]]
@@ -81,8 +80,8 @@ class LabelPrinter:
         if self.after < 0:
             await self._in_thread(self.begin)
         while True:
-            if self.printer.on_order:
-                await self._in_thread(self.label_new_tubes)
+            while self.printer.on_order and await self._in_thread(self.label_new_tubes) > 0:
+                pass
             if not await self.run_once():
                 await wait(PACE_S)
 
@@ -156,24 +155,30 @@ class LabelPrinter:
         if due is None or due > self.store.clock.now():
             return []
         with self.store.unit("labels", priority=Priority.OUTBOX) as unit:
-            rows = claim_due(unit.session, destination, unit.now, CLAIM_MAX, lease=LEASE)
-            return [label for row in rows if (label := self._label(unit, row)) is not None]
+            rows = [
+                (row.id, row.payload, row.attempts)
+                for row in claim_due(unit.session, destination, unit.now, CLAIM_MAX, lease=LEASE)
+            ]
+        drawn = [self._draw(*row) for row in rows]  # outside the unit: nobody waits for drawing
+        return [label for label in drawn if label is not None]
 
-    def _label(self, unit: Unit, row: Outbox) -> _Label | None:
+    def _draw(self, outbox_id: int, payload: Mapping[str, Any], attempts: int) -> _Label | None:
         try:
-            dots = draw_tube_label(
-                unit.session,
-                catalog_in_force(unit.session, unit.now),
-                row.payload["specimen"],
-                size=size_of(self.printer.size),
-                language=self.language,
-            )
+            with self.store.read() as session:
+                dots = draw_tube_label(
+                    session,
+                    catalog_in_force(session, self.store.clock.now()),
+                    payload["specimen"],
+                    size=size_of(self.printer.size),
+                    language=self.language,
+                )
         except (NotFound, Refused) as error:
-            log.error("label_not_printable", outbox=row.id, reason=str(error))
-            mark_dead(unit, row.id, f"not printable: {error}")
+            log.error("label_not_printable", outbox=outbox_id, reason=str(error))
+            with self.store.unit("labels", priority=Priority.OUTBOX) as unit:
+                mark_dead(unit, outbox_id, f"not printable: {error}")
             return None
-        body = zpl_of(dots, copies=row.payload["copies"])
-        return _Label(outbox_id=row.id, body=body, attempts=row.attempts)
+        body = zpl_of(dots, copies=payload["copies"])
+        return _Label(outbox_id=outbox_id, body=body, attempts=attempts)
 
     def _settle(self, sent: list[tuple[_Label, str]], rest: list[_Label]) -> None:
         with self.store.unit("labels", priority=Priority.OUTBOX) as unit:

@@ -150,6 +150,23 @@ def copy_of(unit, tube):
     return row.accession
 
 
+async def test_a_label_that_cannot_be_drawn_is_a_dead_letter_and_holds_nobody_up(
+    store, place, make_printer
+):
+    device = SocketPrinter()
+    sender = make_printer(await device.open())
+    first, second = (tube.accession for tube in place("GLU", "CBC").specimens)
+    print_one(store, first)
+    print_one(store, second)
+    with store.unit("desk") as unit:  # the roll is narrower than such a number
+        unit.session.get_one(Specimen, 1).accession = "1" * 40
+    assert await sender.run_once()
+    await until_taken(device, 1)
+    assert device.numbers() == [second]
+    assert [state for state, _ in outbox(store)] == [OutboxState.DEAD, OutboxState.ACKNOWLEDGED]
+    await device.close()
+
+
 def test_S16_a_second_label_needs_a_reason_and_is_audited(store, place, catalog):
     accession = place("GLU").specimens[0].accession
     print_one(store, accession)

@@ -27,8 +27,10 @@ from lis.emr.fhir_answers import (
 )
 from lis.emr.fhir_in import Wish, take_bundle, take_one
 from lis.emr.fhir_node import Issue, UnusableFhir, resource_of, unusable
+from lis.emr.raw_keeping import keep_raw
 from lis.emr.referrals_in import Caller
 from lis.store.fhir_queries import order_of_source
+from lis.store.unit import Unit
 from lis.words import Words
 
 log = structlog.get_logger("lis.api")
@@ -88,7 +90,8 @@ def post_bundle(
     """Carry out a transaction: all of it, or nothing."""
     document, catalog = _parse(request, body), laboratory.catalog()
     with laboratory.store.unit(sender.name) as unit:
-        answers = take_bundle(unit, catalog, document, _caller(sender))
+        caller = _caller(unit, sender, body)
+        answers = take_bundle(unit, catalog, document, caller)
         at = unit.now
     return _answer(200, response_bundle(answers, at=at))
 
@@ -104,7 +107,7 @@ def post_resource(
 ) -> Response:
     """Create an order or a person; with If-None-Exist only when it is not there."""
     wish = Wish(node=resource_of(_parse(request, body), "body"), if_none_exist=if_none_exist)
-    return _one(kind, wish, sender, laboratory)
+    return _one(kind, wish, body, sender, laboratory)
 
 
 def put_resource(
@@ -119,7 +122,7 @@ def put_resource(
     """Create or change an order under the sender's id, or under ours."""
     node = resource_of(_parse(request, body), "body")
     wish = Wish(node=node, method="PUT", target_id=target_id)
-    return _one(kind, wish, sender, laboratory)
+    return _one(kind, wish, body, sender, laboratory)
 
 
 def read_order(public_id: str, sender: ReferralSender, laboratory: InLaboratory) -> Response:
@@ -153,7 +156,7 @@ def answer_outcome(request: Request, error: Exception) -> Response:
     return response
 
 
-def _one(kind: str, wish: Wish, sender: Sender, laboratory: Laboratory) -> Response:
+def _one(kind: str, wish: Wish, body: bytes, sender: Sender, laboratory: Laboratory) -> Response:
     if wish.node.kind != kind:
         raise unusable(
             f"expected a {kind[:40]} at this address, got {wish.node.kind[:40]}",
@@ -162,14 +165,15 @@ def _one(kind: str, wish: Wish, sender: Sender, laboratory: Laboratory) -> Respo
         )
     catalog = laboratory.catalog()
     with laboratory.store.unit(sender.name) as unit:
-        answer = take_one(unit, catalog, wish, _caller(sender))
+        answer = take_one(unit, catalog, wish, _caller(unit, sender, body))
     return _answer(
         answer.status, answer.body(), location=_location(answer), version_id=answer.version
     )
 
 
-def _caller(sender: Sender) -> Caller:
-    return Caller(source=sender.name, site_id=sender.site_id)
+def _caller(unit: Unit, sender: Sender, body: bytes) -> Caller:
+    inbox_id = keep_raw(unit, body, protocol="fhir", source=sender.name)
+    return Caller(source=sender.name, site_id=sender.site_id, inbox_id=inbox_id)
 
 
 def _parse(request: Request, body: bytes) -> object:

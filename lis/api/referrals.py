@@ -14,6 +14,7 @@ from lis.api.deps import InLaboratory
 from lis.api.problems import responses
 from lis.api.senders import ReferralSender
 from lis.domain.ids import KEY_LENGTH_MAX
+from lis.emr.raw_keeping import keep_raw
 from lis.emr.referrals_in import Caller, Collected, ReadRequest, take_referral
 from lis.orders.entries import IdentifierEntry, OrderEntry, PatientEntry
 from lis.orders.order_saying import Verb
@@ -98,9 +99,11 @@ class ReferralTaken(BaseModel):
 @router.post("", responses=responses(401, 403, 422, 429))
 def take(body: Referral, sender: ReferralSender, laboratory: InLaboratory) -> ReferralTaken:
     """Place, change, hold or cancel the orders of a referral; all of them, or none."""
-    caller = Caller(source=sender.name, site_id=sender.site_id)
+    raw = body.model_dump_json(exclude_unset=True).encode()
     catalog = laboratory.catalog()
     with laboratory.store.unit(sender.name) as unit:
+        inbox_id = keep_raw(unit, raw, protocol="rest", source=sender.name)
+        caller = Caller(source=sender.name, site_id=sender.site_id, inbox_id=inbox_id)
         outcomes = take_referral(
             unit,
             catalog,

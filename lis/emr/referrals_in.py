@@ -29,6 +29,7 @@ class Caller:
 
     source: str
     site_id: int
+    inbox_id: int | None = None  # of the body, as it came
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,4 +124,5 @@ def _requisition(
         collected_at=one.collected.at,
         collected_certainty=one.collected.certainty,
         collector=one.collected.collector,
+        inbox_id=caller.inbox_id,
     )

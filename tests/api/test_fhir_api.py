@@ -12,9 +12,9 @@ from lis.access.tokens import Scope, issue_token, list_tokens, revoke_token
 from lis.app.laboratory import Laboratory
 from lis.domain.clock import ManualClock
 from lis.domain.errors import NotFound, Refused
-from lis.store.order_rows import ServiceRequest
+from lis.store.order_rows import Requisition, ServiceRequest
 from lis.store.people_rows import Site
-from lis.store.rows import MachineToken
+from lis.store.rows import Inbox, InboxState, MachineToken
 from lis.store.seed.demo_catalog import put_demo_catalog
 from tests.api.conftest import OpenBrowser
 from tests.emr.fhir_documents import MRN, PLACER, bundle, order, patient
@@ -128,6 +128,9 @@ def test_a_transaction_is_answered_entry_by_entry(clinic, laboratory):
     assert [one["status"] for one in said] == ["200 OK"] * 3 + ["201 Created"] * 2
     assert "outcome" not in said[3]
     assert said[4]["outcome"]["issue"][0]["severity"] == "warning"
+    with laboratory.store.read() as session:
+        kept = session.get_one(Inbox, session.query(Requisition).one().source_inbox_id)
+    assert (kept.raw, kept.state) == (answer.request.content, InboxState.PROCESSED)
     place = said[3]["location"].partition("/_history")[0]
     shown = clinic.get(f"{FHIR}/{place}").json()
     assert (shown["status"], shown["identifier"][0]["value"]) == ("active", "A-1")

@@ -91,7 +91,7 @@ def check_second_person(row: Observation, user: str) -> None:
 
 
 def _asked(unit: Unit, catalog: Catalog, work_order_id: int) -> tuple[WorkOrder, Specimen, Test]:
-    order = unit.session.get(WorkOrder, work_order_id)
+    order = unit.session.get(WorkOrder, work_order_id, with_for_update=True)  # two may type at once
     if order is None:
         raise NotFound("WorkOrder", work_order_id)
     tube = unit.session.get_one(Specimen, order.specimen_id)

@@ -3,6 +3,7 @@
 import json
 from copy import deepcopy
 from datetime import UTC, datetime
+from itertools import permutations
 
 import pytest
 from fhir.resources.R4B.bundle import Bundle
@@ -215,6 +216,19 @@ def test_a_sender_never_touches_the_order_of_another(store, send, status):
         send(bundle(order(status=status)), Caller(source="other", site_id=1))
     (placed,) = rows(store, ServiceRequest)
     assert placed.state is RequestState.ACTIVE
+
+
+def test_news_in_any_order_leaves_the_same_order(store, send):
+    news = (
+        {"meta": {"lastUpdated": "2026-11-02T08:00:00Z"}},
+        {"meta": {"lastUpdated": "2026-11-02T09:00:00Z"}, "priority": "routine"},
+        {"meta": {"lastUpdated": "2026-11-02T10:00:00Z"}, "status": "revoked"},
+    )
+    for index, sequence in enumerate(permutations(news)):
+        for change in (*sequence, sequence[0]):
+            send(bundle(order(f"P-{index}", **change)))
+    left = {(one.state, one.code, one.priority) for one in rows(store, ServiceRequest)}
+    assert left == {(RequestState.REVOKED, "GLU", "R")}
 
 
 # --- single resources ---------------------------------------------------------------------------

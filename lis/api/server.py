@@ -33,6 +33,7 @@ from lis.api import (
     receipts,
     referrals,
     repeat_rules,
+    routing,
     sessions,
     users,
     worklist,
@@ -80,6 +81,7 @@ ROUTERS: Final = (
     message_lab.router,
     instruments.router,
     delivery.router,
+    routing.router,
 )
 
 

@@ -27,6 +27,7 @@ from ui.pages import (
     quarantine,
     receipt,
     repeat_rules,
+    routing,
     signing_in,
     users,
     worklist,
@@ -36,6 +37,7 @@ from ui.pages.showing import STATIC, go, show, static_version
 from ui.pages.signing_in import login_address
 
 PAGES = (
+    routing,
     *(signing_in, account, users, worklist, orders, qc, patients, receipt),
     *(labels, quarantine, message_lab, instruments, delivery),
     *(lookup, outstanding, workplan, repeat_rules),

@@ -28,6 +28,7 @@ NAVIGATION: Final = (
     Entry("/repeat-rules", "repeatpage.title", Permission.SEE_WORKLIST),
     Entry("/qc", "qc.title", Permission.SEE_QC, "KeyQ"),
     Entry("/instruments", "instruments.title", Permission.SEE_INSTRUMENTS, "KeyI"),
+    Entry("/routing", "routingpage.title", Permission.SEE_WORKLIST, "KeyR"),
     Entry("/delivery", "delivery.title", Permission.SEE_INSTRUMENTS),
     Entry("/patients", "ui.nav.patients", Permission.SEE_PATIENTS, "KeyP"),
     Entry("/users", "ui.nav.users", Permission.MANAGE_USERS, "KeyU"),

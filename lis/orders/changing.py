@@ -17,6 +17,7 @@ from lis.domain.lifecycle import (
     RequestState,
     WorkOrderState,
 )
+from lis.orders.differing import note_change
 from lis.orders.entries import OrderEntry, OrderMessage, Outcome, PlacedOrder, SaidOrder
 from lis.orders.order_saying import (
     Content,
@@ -35,14 +36,13 @@ from lis.store.order_rows import Requisition, ServiceRequest
 from lis.store.people_rows import Patient
 from lis.store.referral_queries import (
     code_meant,
-    has_change,
     identity_holders,
     placer_order,
     placer_order_of,
     request_of_sender,
     survivor_of,
 )
-from lis.store.referral_rows import OrderChange, PlacerOrder
+from lis.store.referral_rows import PlacerOrder
 from lis.store.unit import Unit
 
 STARTED: Final = frozenset({WorkOrderState.IN_PROCESS, WorkOrderState.RESULTED})
@@ -336,35 +336,6 @@ def _note_differences(
         note_change(unit, request, "cancelled", stamp=said.cancelled, inbox_id=inbox_id)
     if want.hold is SenderHold.HELD:
         note_change(unit, request, "held", stamp=said.held, inbox_id=inbox_id)
-
-
-def note_change(
-    unit: Unit,
-    request: ServiceRequest,
-    field: str,
-    *,
-    stamp: str,
-    had: str = "",
-    said: str = "",
-    inbox_id: int | None = None,
-) -> None:
-    """Keep a difference once, for a person to acknowledge."""
-    if has_change(unit.session, request.id, field, stamp):
-        return
-    change = OrderChange(
-        service_request_id=request.id,
-        field=field,
-        stamp=stamp,
-        noted_at=unit.now,
-        had=had,
-        said=said,
-        is_applied=field in {"priority", "notes"},
-        inbox_id=inbox_id,
-    )
-    unit.session.add(change)
-    unit.session.flush()
-    unit.audit("order_differs", "ServiceRequest", request.id, before=had, after={field: said})
-    unit.publish("order", request.requisition_id)
 
 
 # --- what to answer -----------------------------------------------------------------------------

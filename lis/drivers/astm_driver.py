@@ -15,7 +15,7 @@ that comes before its result waits for it until the order ends.
 Delimiters and codes mean nothing without a header. What comes before the first H is unreadable.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 
@@ -363,6 +363,6 @@ def _joined(before: str, text: str) -> str:
     return f"{before}\n{text}" if before else text
 
 
-def is_request(records: Sequence[bytes]) -> bool:
+def is_request(records: Iterable[bytes]) -> bool:
     """Whether a message asks for an answer: it holds a Q record."""
     return any(record[:1] in (b"Q", b"q") for record in records)

@@ -207,7 +207,9 @@ class AstmSession:
         return later
 
     def _unit(self, message: AstmMessage) -> ReceivedUnit:
-        lane = Lane.REQUEST if message.complete and is_request(message.records) else Lane.RESULT
+        lane = (
+            Lane.REQUEST if message.complete and is_request(message.each_record()) else Lane.RESULT
+        )
         return ReceivedUnit(
             protocol=Protocol.ASTM,
             lane=lane,

@@ -7,29 +7,30 @@ Rules of this file:
   it and acknowledging it are one step. An H while a message is open leaves that one incomplete.
 - `plan` changes nothing; `commit` takes over what was planned. A frame that could not be kept
   leaves no trace and can come again.
-- The bytes of an open message are held once: they grow in one buffer, which `BytesIO` hands out without
-  a copy. What a plan wrote behind them does not count before its commit. A list of frames joined at the
-  end would need the size of the message twice, beside its records.
+- The bytes of a message are held once, its records not at all: they are cut from the bytes for whoever
+  asks. The bytes grow in one buffer, which `BytesIO` hands out without a copy; what a plan wrote behind
+  them does not count before its commit.
 - `decode_raw` is the inverse: what was kept, framed or not, gives the same records again. It does
   not judge the checksums of accepted frames; the link did that before the bytes were kept.
 """
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import chain, pairwise
 
 from lis.wire.astm_events import AstmMessage
 from lis.wire.astm_frame import CR, ETB, ETX, Frame, checksum, framed
+from lis.wire.astm_texts import BLANK, FRAME, records_of_frames
 from lis.wire.astm_unframed import split_unframed
 
 __all__ = ["Assembly", "Plan", "decode_messages", "decode_raw", "is_header"]
 
 _HEADER = re.compile(rb"[Hh][!-/:-@\[-`{-~]")
-_FRAME = re.compile(rb"\x02([0-7])([^\x02\x03\x17]*)([\x03\x17])([0-9A-Fa-f]{2})\r?\n?|[\x04\x05]")
 _PLAIN_RECORD = re.compile(rb"[^HhLl\r\n][^\r\n]*\r")  # ends nothing, starts nothing
-_BLANK = b"\r\n\0 "
+_EDGE = re.compile(rb"(?:\A|(?<=\r))\n*[HhLl]")  # where a message may begin or end
+_CONTENT = re.compile(rb"[^\r\n]")
 
 
 def is_header(record: bytes) -> bool:
@@ -37,54 +38,60 @@ def is_header(record: bytes) -> bool:
     return _HEADER.match(record) is not None
 
 
-def _is_terminator(record: bytes, mark: bytes) -> bool:
-    return record[:1] in {b"L", b"l"} and record[1:2] in {mark, b""}
-
-
 @dataclass(slots=True)
 class _Open:
     """A message not ended yet. `parts` are the pieces of a record not ended yet."""
 
-    records: list[bytes]
     parts: list[bytes]
     raw: BytesIO
     mark: bytes = b"|"
+    has_record: bool = False
+    has_header: bool = False  # it is the first record: a later one begins another message
 
 
 @dataclass(slots=True)
 class Plan:
     """What a frame would do. Without `rest` it adds to the open message; with it, that is next."""
 
-    records: tuple[bytes, ...]
     raw: bytes
     mark: bytes
+    has_record: bool
+    has_header: bool
     parts: tuple[bytes, ...] = ()
     has_cut: bool = True  # the text held the end of a record
     messages: tuple[AstmMessage, ...] = ()
     rest: _Open | None = None
     misses_cr: bool = False
     has_lf: bool = False
+    headers: tuple[bytes, ...] = ()
 
 
 @dataclass(slots=True)
 class _Segment:
-    """What one ended message has in a text: its records, and from where to where."""
+    """What one ended message has in a text: from where to where."""
 
-    records: list[bytes]
     begin: int
     stop: int
+    complete: bool
 
 
 @dataclass(slots=True)
 class _Cut:
-    """A text cut into records, and these shared out to messages."""
+    """A text shared out to messages. All but `ended` is about the one that stays open."""
 
-    ended: list[_Segment]
-    left: list[bytes]  # records after the last end
-    tail: bytes  # a record that goes on in the next frame
-    begin: int  # where the part of the open message begins
     mark: bytes
-    misses_cr: bool
+    has_record: bool
+    has_header: bool
+    ended: list[_Segment] = field(default_factory=list)
+    headers: list[bytes] = field(default_factory=list)
+    begin: int = 0
+    tail: bytes = b""  # a record that goes on in the next frame
+    misses_cr: bool = False
+
+    def end(self, stop: int, *, complete: bool = False) -> None:
+        """A message ends here, and the next begins."""
+        self.ended.append(_Segment(self.begin, stop, complete))
+        self.begin, self.has_record, self.has_header = stop, False, False
 
 
 class Assembly:
@@ -93,7 +100,7 @@ class Assembly:
     __slots__ = ("_open", "size_bytes")
 
     def __init__(self) -> None:
-        self._open = _Open([], [], BytesIO())
+        self._open = _Open([], BytesIO())
         self.size_bytes = 0  # of the raw bytes of the open message that count
 
     @property
@@ -108,79 +115,84 @@ class Assembly:
 
     def plan(self, frame: Frame, raw: bytes) -> Plan:
         """What this frame, received as `raw`, would complete; nothing is changed yet."""
-        text, open_ = frame.text, self._open
-        is_plain = _PLAIN_RECORD.fullmatch(text) is not None
-        if is_plain and not open_.parts:  # the standard's way: one record, one frame
-            return Plan((text[:-1],), raw, open_.mark)
-        if not frame.is_last and CR not in text:
-            return Plan((), raw, open_.mark, (text,), has_cut=False)
+        open_, text, is_last = self._open, frame.text, frame.is_last
+        if not open_.parts and _PLAIN_RECORD.fullmatch(text) is not None:
+            return Plan(
+                raw, open_.mark, has_record=True, has_header=open_.has_header
+            )  # the standard's way
+        if not is_last and CR not in text:
+            return Plan(raw, open_.mark, open_.has_record, open_.has_header, (text,), has_cut=False)
         carried = b"".join(open_.parts)
-        cut = self._cut(carried + text, is_last=frame.is_last)
-        plan = Plan(tuple(cut.left), raw, cut.mark, (cut.tail,) if cut.tail else ())
+        cut = self._cut(carried + text, is_last=is_last)
+        plan = Plan(raw, cut.mark, cut.has_record, cut.has_header)
+        plan.parts = (cut.tail,) if cut.tail else ()
         plan.misses_cr = cut.misses_cr
         plan.has_lf = b"\n" in text
+        plan.headers = tuple(cut.headers)
         if cut.ended:
             plan.messages, plan.rest = self._share(cut, carried, frame, raw)
-            ended = (record for segment in cut.ended for record in segment.records)
-            plan.records = (*ended, *cut.left)
         return plan
 
     def _cut(self, full: bytes, *, is_last: bool) -> _Cut:
-        pieces = full.split(CR)
-        tail = pieces.pop()
-        misses_cr = is_last and bool(tail.strip(_BLANK))
-        if misses_cr:
-            pieces.append(tail)
+        """Where messages end in a text. Only records that begin with H or L are looked at."""
+        open_ = self._open
+        cut = _Cut(open_.mark, open_.has_record, open_.has_header)
+        stop = full.rfind(CR) + 1  # of the records that ended
+        tail = full[stop:]
+        cut.misses_cr = is_last and bool(tail.strip(BLANK))
+        if cut.misses_cr:
+            stop = len(full)
+        seen = 0
+        for edge in _EDGE.finditer(full, 0, stop):
+            begin, end = edge.start(), full.find(CR, edge.end(), stop)
+            position = end + 1 if end >= 0 else stop
+            record = full[edge.end() - 1 : position].rstrip(b"\r").strip(b"\n")
+            cut.has_record = cut.has_record or _CONTENT.search(full, seen, begin) is not None
+            seen = begin
+            if is_header(record):
+                if cut.has_record:
+                    cut.end(begin)
+                cut.mark, cut.has_header = record[1:2], True
+                cut.headers.append(record)
+            elif record[:1] in b"Ll" and record[1:2] in {cut.mark, b""}:
+                cut.end(position, complete=cut.has_header)
+                seen = position
+        cut.has_record = cut.has_record or _CONTENT.search(full, seen, stop) is not None
         if is_last:
-            tail = b""
-        cut = _Cut([], [], tail, 0, self._open.mark, misses_cr)
-        is_open = bool(self._open.records)
-        position = 0
-        for piece in pieces:
-            record = piece.strip(b"\n")
-            if record[:1] in b"Hh" and is_header(record):
-                if is_open or cut.left:
-                    cut.ended.append(_Segment(cut.left, cut.begin, position))
-                    cut.left, cut.begin, is_open = [], position, False
-                cut.mark = record[1:2]
-            position = min(position + len(piece) + 1, len(full))
-            if record:
-                cut.left.append(record)
-                if record[:1] in b"Ll" and _is_terminator(record, cut.mark):
-                    cut.ended.append(_Segment(cut.left, cut.begin, position))
-                    cut.left, cut.begin, is_open = [], position, False
-        if is_header(tail) and (is_open or cut.left):
-            cut.ended.append(_Segment(cut.left, cut.begin, position))
-            cut.left, cut.begin = [], position
+            return cut
+        cut.tail = tail
+        if is_header(tail) and cut.has_record:
+            cut.end(stop)
         return cut
 
     def _share(
         self, cut: _Cut, carried: bytes, frame: Frame, raw: bytes
     ) -> tuple[tuple[AstmMessage, ...], _Open]:
-        """Give each message its records and its part of the frame."""
+        """Give each message its part of the frame."""
         full = carried + frame.text
-        is_done = not cut.left and not cut.tail.strip(_BLANK)
+        is_done = not cut.has_record and not cut.tail.strip(BLANK)
         if is_done:
             cut.ended[-1].stop = len(full)  # blanks and line ends after an L are no message
 
         def part(begin: int, stop: int, mark: bytes) -> bytes:
+            if stop - begin == len(frame.text) and stop == len(full):
+                return raw
             own = full[begin:stop]
-            if not own:
-                return b""
-            return raw if own == frame.text else framed(frame.number, own, mark)
+            return framed(frame.number, own, mark) if own else b""
 
         first, *others = cut.ended
         shared = part(min(len(carried), first.stop), first.stop, ETX)
         whole = self._write(shared).getvalue() if self.size_bytes else shared
-        messages = [_message([*self._open.records, *first.records], whole)]
+        messages = [AstmMessage(raw=whole, complete=first.complete)]
         messages += [
-            _message(segment.records, part(segment.begin, segment.stop, ETX)) for segment in others
+            AstmMessage(raw=part(one.begin, one.stop, ETX), complete=one.complete) for one in others
         ]
         if is_done:
-            return tuple(messages), _Open([], [], BytesIO())
-        rest_raw = part(cut.begin, len(full), ETX if frame.is_last else ETB)
-        rest = _Open(cut.left, [cut.tail] if cut.tail else [], BytesIO(), cut.mark)
-        rest.raw.write(rest_raw)
+            return tuple(messages), _Open([], BytesIO())
+        rest = _Open(
+            [cut.tail] if cut.tail else [], BytesIO(), cut.mark, cut.has_record, cut.has_header
+        )
+        rest.raw.write(part(cut.begin, len(full), ETX if frame.is_last else ETB))
         return tuple(messages), rest
 
     def _write(self, raw: bytes) -> BytesIO:
@@ -202,25 +214,25 @@ class Assembly:
         if plan.has_cut:
             open_.parts.clear()
         open_.parts += plan.parts
-        open_.records += plan.records
         self._write(plan.raw)
-        open_.mark = plan.mark
+        open_.mark, open_.has_record, open_.has_header = plan.mark, plan.has_record, plan.has_header
         self.size_bytes += len(plan.raw)
 
     def take_incomplete(self) -> AstmMessage | None:
         """The open message as evidence: its whole records, all its bytes. Then start afresh."""
-        open_, raw = self._open, self._write(b"").getvalue()
-        self._open = _Open([], [], BytesIO())
+        raw = self._write(b"").getvalue()
+        self._open = _Open([], BytesIO())
         self.size_bytes = 0
-        return _message(open_.records, raw) if raw else None
+        return AstmMessage(raw=raw, complete=False) if raw else None
 
 
-def _message(records: list[bytes], raw: bytes) -> AstmMessage:
-    is_whole = bool(records) and is_header(records[0])
+def _of_lines(records: list[bytes]) -> AstmMessage:
+    first, last = records[0], records[-1]
+    is_ended = last[:1] in {b"L", b"l"} and last[1:2] in {first[1:2], b""}
     return AstmMessage(
-        records=tuple(records),
-        raw=raw,
-        complete=is_whole and _is_terminator(records[-1], records[0][1:2]),
+        raw=CR.join([*records, b""]),
+        complete=is_header(first) and is_ended,
+        lines=tuple(records),
     )
 
 
@@ -229,15 +241,20 @@ def _message(records: list[bytes], raw: bytes) -> AstmMessage:
 
 def decode_raw(raw: bytes) -> tuple[bytes, ...]:
     """The records in kept bytes or in a file: frames, or lines. Nothing recognised gives ()."""
-    return tuple(record for message in decode_messages(raw) for record in message.records)
+    if _is_framed(raw):
+        return tuple(records_of_frames(_kept(FRAME.finditer(raw))))
+    return tuple(record for records in split_unframed(raw) for record in records)
 
 
 def decode_messages(raw: bytes) -> tuple[AstmMessage, ...]:
     """The same, message by message. What stands between frames is passed over."""
-    found = _FRAME.finditer(raw)
-    if any(match[1] is not None for match in found):
-        return tuple(_framed_messages(_kept(_FRAME.finditer(raw))))
-    return tuple(_message(records, CR.join([*records, b""])) for records in split_unframed(raw))
+    if _is_framed(raw):
+        return tuple(_framed_messages(_kept(FRAME.finditer(raw))))
+    return tuple(_of_lines(records) for records in split_unframed(raw))
+
+
+def _is_framed(raw: bytes) -> bool:
+    return any(match[1] is not None for match in FRAME.finditer(raw))
 
 
 def _framed_messages(frames: Iterator[re.Match[bytes]]) -> Iterator[AstmMessage]:

@@ -4,11 +4,12 @@ Only `FrameReceived` asks for something: make `raw` durable, then call `accept` 
 Until then the link reads no further, so it is always the last event of a list.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lis.wire.astm_frame import Frame
 from lis.wire.astm_settings import Tolerance
+from lis.wire.astm_texts import records_in
 
 __all__ = [
     "AstmMessage",
@@ -31,18 +32,30 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AstmMessage:
-    """One message: its records without CR, and the accepted bytes that carried them.
+    """One message: the accepted bytes, and the records in them without CR.
 
     `raw` is the frames exactly as received, one after the other. A frame that also carries
     another message is in each as a frame of its own with that message's part of the text, so
     that `decode_raw(raw) == records` always holds; the bytes as they came are in the events.
     `complete` says that it began with H and ended with L. A message that is not complete is
     evidence, never a result.
+
+    Records that came in frames are cut from `raw` each time they are asked for; `lines` are those
+    that came without.
     """
 
-    records: tuple[bytes, ...]
     raw: bytes
     complete: bool
+    lines: tuple[bytes, ...] | None = None
+
+    @property
+    def records(self) -> tuple[bytes, ...]:
+        """All whole records; whoever needs them twice keeps them."""
+        return tuple(records_in(self.raw)) if self.lines is None else self.lines
+
+    def each_record(self) -> Iterator[bytes]:
+        """The same one by one, for who looks for something in them."""
+        return records_in(self.raw) if self.lines is None else iter(self.lines)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +67,12 @@ class SessionStarted:
 class FrameReceived:
     """A frame that is right and new. Keep it, then `accept`.
 
-    `frame` is None for records that came without frames. `records` ended in this frame,
-    `messages` were ended by it. `serial` names it in a late `accept`.
+    `is_framed` is false for records that came without frames. `messages` were ended by this one.
+    `serial` names it in a late `accept`.
     """
 
-    frame: Frame | None
+    is_framed: bool
     raw: bytes
-    records: tuple[bytes, ...]
     messages: tuple[AstmMessage, ...]
     serial: int
 

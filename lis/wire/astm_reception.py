@@ -14,6 +14,7 @@ beyond the letter of the standard, because acknowledging would lose something:
 """
 
 from dataclasses import replace
+from hashlib import blake2b
 
 from lis.wire.astm_assembly import Assembly, Plan, decode_messages, is_header
 from lis.wire.astm_events import (
@@ -31,7 +32,19 @@ from lis.wire.astm_stream import Block, Text
 __all__ = ["Reception", "evidence_of"]
 
 
+DIGESTED_BYTES_MIN = 4_096  # of a smaller frame the text itself costs less than its digest
 EVIDENCE_READ_BYTES_MAX = 2**20  # a message without frames is a few kB
+
+
+_Identity = tuple[int, bool, bytes]
+
+
+def _identity(block: Block) -> _Identity:
+    """Enough of a frame to know it again, without holding a large one."""
+    text = memoryview(block.raw)[2 : block.stop]
+    is_large = block.stop > DIGESTED_BYTES_MIN
+    known = blake2b(text, digest_size=32).digest() if is_large else bytes(text)
+    return block.number, block.is_last, known
 
 
 class Reception:
@@ -69,7 +82,7 @@ class Reception:
         self._plan: Plan | None = None
         self.waiting: Block | Text | None = None  # what is with the keeper
         self._expected = 1
-        self._accepted: Block | None = None  # the last one
+        self._accepted: _Identity | None = None  # the last one
         self._has_content = False
         self._refused_numbers: set[int] = set()  # of right frames, since the last accepted one
         self.is_open = True
@@ -90,9 +103,9 @@ class Reception:
     def is_repeated(self, block: Block) -> bool:
         """Whether this is the frame accepted last, once more."""
         last = self._accepted
-        if last is None or self._is_overrun or block.number != last.number:
+        if last is None or self._is_overrun or block.number != last[0]:
             return False
-        return block.text == last.text and block.is_last == last.is_last
+        return last == _identity(block)
 
     def fault(self, block: Block) -> str:
         """What is wrong with a block that should be the next one; "" if nothing."""
@@ -101,13 +114,13 @@ class Reception:
         if self._refused_numbers and self._is_overrun:
             return "the peer does not wait for answers"
         if block.number != self._expected:
-            is_last = self._accepted is not None and block.number == self._accepted.number
+            is_last = self._accepted is not None and block.number == self._accepted[0]
             end = " again, with other content" if is_last else f", expected {self._expected}"
             return f"frame number {block.number}{end}"
         settings = self._settings
         limit = settings.receive_limit_bytes
-        if len(block.text) > limit and not settings.allows(Tolerance.OVERSIZE_FRAME):
-            return f"text of {len(block.text)} bytes, limit {limit}"
+        if block.text_bytes > limit and not settings.allows(Tolerance.OVERSIZE_FRAME):
+            return f"text of {block.text_bytes} bytes, limit {limit}"
         if self._assembly.size_bytes + len(block.raw) > settings.message_limit_bytes:
             return f"message of more than {settings.message_limit_bytes} bytes"
         if block.broken and self._is_doubtful(block):
@@ -117,13 +130,12 @@ class Reception:
     def _fault_inside(self, block: Block) -> str:
         """What stricter settings than the usual ones find in the text."""
         settings = self._settings
-        frame = Frame(number=block.number, text=block.text, is_last=block.is_last)
-        plan = self._assembly.plan(frame, block.raw)
+        plan = self._plan_of(block)
         if plan.misses_cr and not settings.allows(Tolerance.MISSING_CR):
             return f"not allowed: {Tolerance.MISSING_CR}"
         if plan.has_lf and not settings.allows(Tolerance.LF_IN_TEXT):
             return f"not allowed: {Tolerance.LF_IN_TEXT}"
-        headers = [item.split(item[1:2]) for item in plan.records if is_header(item)]
+        headers = [item.split(item[1:2]) for item in plan.headers]
         password = settings.access_password
         is_open = not password or all(fields[3:4] == [password] for fields in headers)
         return "" if is_open else "wrong access password"  # LIS02-A2 6.4: NAK tells the sender
@@ -141,30 +153,33 @@ class Reception:
     def _is_doubtful(self, block: Block) -> bool:
         if block.raw.startswith(block.broken, 1):
             return False
-        begins_record = block.text[:1].isalpha() and block.text[1:2] == self._assembly.mark
-        return self._assembly.is_inside_record or not (begins_record or is_header(block.text))
+        start = block.text[:2]
+        begins_record = start[:1].isalpha() and start[1:] == self._assembly.mark
+        return self._assembly.is_inside_record or not (begins_record or is_header(start))
+
+    def _plan_of(self, block: Block) -> Plan:
+        frame = Frame(number=block.number, text=block.text, is_last=block.is_last)
+        return self._assembly.plan(frame, block.raw)
 
     # ------------------------------------------------------------------- with the keeper
 
     def hand_over_block(self, block: Block) -> list[Event]:
         """The events for the next frame; `commit` or `forget` must follow."""
-        frame = Frame(number=block.number, text=block.text, is_last=block.is_last)
-        plan = self._assembly.plan(frame, block.raw)
+        plan = self._plan_of(block)
         self._plan, self.waiting = plan, block
         self.serial += 1
         events: list[Event] = []
         if block.tolerances:
             events += [ToleranceUsed(name=name) for name in block.tolerances]
-        if len(block.text) > self._settings.receive_limit_bytes:
+        if block.text_bytes > self._settings.receive_limit_bytes:
             events.append(ToleranceUsed(name=Tolerance.OVERSIZE_FRAME))
         if plan.misses_cr:
             events.append(ToleranceUsed(name=Tolerance.MISSING_CR))
         if plan.has_lf:
             events.append(ToleranceUsed(name=Tolerance.LF_IN_TEXT))
         received = FrameReceived(
-            frame=frame,
+            is_framed=True,
             raw=block.raw,
-            records=plan.records,
             messages=plan.messages,
             serial=self.serial,
         )
@@ -179,9 +194,8 @@ class Reception:
         self.waiting = text
         self.serial += 1
         received = FrameReceived(
-            frame=None,
+            is_framed=False,
             raw=text.raw,
-            records=tuple(record for message in messages for record in message.records),
             messages=messages,
             serial=self.serial,
         )
@@ -193,7 +207,7 @@ class Reception:
         self.has_loss = False
         if self._plan is not None and isinstance(self.waiting, Block):
             self._assembly.commit(self._plan)
-            self._accepted = self.waiting
+            self._accepted = _identity(self.waiting)
             self._expected = (self.waiting.number + 1) % FRAME_NUMBERS
             self._refused_numbers.clear()
         self._plan = self.waiting = None
@@ -227,8 +241,8 @@ def evidence_of(text: Text) -> AstmMessage:
     Of very long text only the bytes: as records it would need many times its size.
     """
     if len(text.raw) > EVIDENCE_READ_BYTES_MAX:
-        return AstmMessage(records=(), raw=text.raw, complete=False)
+        return AstmMessage(raw=text.raw, complete=False, lines=())
     last_end = max(text.raw.rfind(b"\r"), text.raw.rfind(b"\n"))
     messages = decode_messages(text.raw[: last_end + 1])
     records = tuple(record for message in messages for record in message.records)
-    return AstmMessage(records=records, raw=text.raw, complete=False)
+    return AstmMessage(raw=text.raw, complete=False, lines=records)

@@ -64,17 +64,26 @@ class Block:
 
     raw: bytes
     number: int
-    text: bytes
+    stop: int  # where the text ends in `raw`
     is_last: bool
     fault: str
     tolerances: tuple[Tolerance, ...]
     broken: bytes  # what stood between an earlier STX and this one
 
+    @property
+    def text(self) -> bytes:
+        """A copy: a large one is better not kept beside `raw`."""
+        return self.raw[2 : self.stop]
+
+    @property
+    def text_bytes(self) -> int:
+        return max(self.stop - 2, 0)
+
 
 def half_block(data: bytes, *, waited_s: float) -> Block:
     """A frame whose end never came, to be refused."""
     fault = f"half a frame, then silence for {waited_s:g} s"
-    return Block(data, -1, b"", is_last=True, fault=fault, tolerances=(), broken=b"")
+    return Block(data, -1, 0, is_last=True, fault=fault, tolerances=(), broken=b"")
 
 
 @dataclass(slots=True)  # not frozen: made once per frame, seen by the link only
@@ -161,7 +170,7 @@ class Stream:
         if match is None or checksum(data[1:-4]) != match[3]:
             return None
         self._is_line_start = True
-        return Block(data, data[1] - 0x30, match[1], match[2] == ETX, "", (), b"")
+        return Block(data, data[1] - 0x30, match.end(1), match[2] == ETX, "", (), b"")
 
     def truncate(self, limit_bytes: int) -> None:
         """Keep no more than that of what waits unread."""
@@ -350,4 +359,4 @@ class Stream:
             denied = next((item for item in liberties if item not in self._tolerances), None)
             fault = f"not allowed: {denied}" if denied else ""
         is_last = raw[place] == _ETX
-        return Block(raw, number, raw[2:place], is_last, fault, liberties, broken)
+        return Block(raw, number, place, is_last, fault, liberties, broken)

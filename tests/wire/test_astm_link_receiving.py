@@ -642,7 +642,7 @@ def test_records_without_frames_are_taken_from_h_to_l(end: bytes) -> None:
     assert bench.whole == [RESULT]
     assert decode_raw(bench.messages[0].raw) == RESULT
     assert ToleranceUsed(name=Tolerance.UNFRAMED) in bench.events
-    assert bench.of(FrameReceived)[0].frame is None
+    assert not bench.of(FrameReceived)[0].is_framed
     assert bench.of(SessionEnded) == [SessionEnded(incomplete=None, clean=True)]
 
 

@@ -207,6 +207,7 @@ SERVICE_REQUEST: StateTable[RequestState, RequestEvent] = StateTable(
 class SpecimenState(StrEnum):
     EXPECTED = "expected"
     COLLECTED = "collected"
+    IN_TRANSIT = "in_transit"  # in a box on its way to the laboratory, or to another one
     RECEIVED = "received"
     REJECTED = "rejected"
     STORED = "stored"
@@ -216,6 +217,7 @@ class SpecimenState(StrEnum):
 
 class SpecimenEvent(StrEnum):
     COLLECT = "collect"
+    SHIP = "ship"
     RECEIVE = "receive"
     REJECT = "reject"
     STORE = "store"
@@ -232,14 +234,20 @@ SPECIMEN: StateTable[SpecimenState, SpecimenEvent] = StateTable(
         (_S.EXPECTED, _V.RECEIVE): _S.RECEIVED,
         (_S.EXPECTED, _V.REJECT): _S.REJECTED,
         (_S.COLLECTED, _V.COLLECT): IGNORE,
+        (_S.COLLECTED, _V.SHIP): _S.IN_TRANSIT,
         (_S.COLLECTED, _V.RECEIVE): _S.RECEIVED,
         (_S.COLLECTED, _V.REJECT): _S.REJECTED,
+        (_S.IN_TRANSIT, _V.SHIP): IGNORE,
+        (_S.IN_TRANSIT, _V.RECEIVE): _S.RECEIVED,
+        (_S.IN_TRANSIT, _V.REJECT): _S.REJECTED,  # broken or lost on its way
         (_S.RECEIVED, _V.RECEIVE): IGNORE,
+        (_S.RECEIVED, _V.SHIP): _S.IN_TRANSIT,
         (_S.RECEIVED, _V.REJECT): _S.REJECTED,
         (_S.RECEIVED, _V.STORE): _S.STORED,
         (_S.RECEIVED, _V.EXHAUST): _S.EXHAUSTED,
         (_S.RECEIVED, _V.DISPOSE): _S.DISPOSED,
         (_S.STORED, _V.RETRIEVE): _S.RECEIVED,
+        (_S.STORED, _V.SHIP): _S.IN_TRANSIT,
         (_S.STORED, _V.DISPOSE): _S.DISPOSED,
         (_S.STORED, _V.REJECT): _S.REJECTED,
         (_S.EXHAUSTED, _V.DISPOSE): _S.DISPOSED,
@@ -248,7 +256,9 @@ SPECIMEN: StateTable[SpecimenState, SpecimenEvent] = StateTable(
     },
 )
 
-LIVE_SPECIMEN_STATES = frozenset({_S.EXPECTED, _S.COLLECTED, _S.RECEIVED, _S.STORED, _S.EXHAUSTED})
+LIVE_SPECIMEN_STATES = frozenset(
+    {_S.EXPECTED, _S.COLLECTED, _S.IN_TRANSIT, _S.RECEIVED, _S.STORED, _S.EXHAUSTED}
+)
 
 TABLES: tuple[
     StateTable[BenchState, BenchEvent]

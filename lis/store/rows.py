@@ -34,6 +34,7 @@ from lis.store.referral_rows import (
 )
 from lis.store.repeat_rows import RepeatMade, RepeatProposal, RepeatStop
 from lis.store.routing_rows import AnalyzerRouting, ReagentState, RoutingChoice
+from lis.store.specimen_rows import NumberPool, PooledNumber, ReceptionDecision, SpecimenPlace
 from lis.store.step_rows import AnalyzerStep
 from lis.store.system_rows import (
     Audit,
@@ -87,6 +88,7 @@ __all__ = [
     "Link",
     "LoginFailure",
     "MachineToken",
+    "NumberPool",
     "Observation",
     "OneTimeToken",
     "OrderChange",
@@ -101,9 +103,11 @@ __all__ = [
     "PatientMerge",
     "PatientSaid",
     "PlacerOrder",
+    "PooledNumber",
     "Quarantine",
     "ReagentLoad",
     "ReagentState",
+    "ReceptionDecision",
     "RepeatMade",
     "RepeatProposal",
     "RepeatStop",
@@ -116,6 +120,7 @@ __all__ = [
     "Session",
     "Site",
     "Specimen",
+    "SpecimenPlace",
     "Target",
     "Telling",
     "UnreadableRecord",

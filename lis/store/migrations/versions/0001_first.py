@@ -443,6 +443,27 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_machine_token_name"), ["name"], unique=False)
 
     op.create_table(
+        "number_pool",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("site_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("issued_by", sa.String(), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("note", sa.String(), nullable=False),
+        sa.Column("returned_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("returned_by", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(["site_id"], ["site.id"], name=op.f("fk_number_pool_site_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_number_pool")),
+    )
+    with op.batch_alter_table("number_pool", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_number_pool_site_id"), ["site_id"], unique=False)
+
+    op.create_table(
         "patient",
         sa.Column(
             "id",
@@ -1315,6 +1336,60 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "pooled_number",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("pool_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("accession", sa.String(), nullable=False),
+        sa.Column(
+            "specimen_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["pool_id"], ["number_pool.id"], name=op.f("fk_pooled_number_pool_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["specimen_id"], ["specimen.id"], name=op.f("fk_pooled_number_specimen_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_pooled_number")),
+        sa.UniqueConstraint("accession", name=op.f("uq_pooled_number_accession")),
+        sa.UniqueConstraint("specimen_id", name=op.f("uq_pooled_number_specimen_id")),
+    )
+    with op.batch_alter_table("pooled_number", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_pooled_number_pool_id"), ["pool_id"], unique=False)
+
+    op.create_table(
+        "specimen_place",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column(
+            "specimen_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("storage", sa.String(length=32), nullable=False),
+        sa.Column("rack", sa.String(), nullable=False),
+        sa.Column("position", sa.String(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["specimen_id"], ["specimen.id"], name=op.f("fk_specimen_place_specimen_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_specimen_place")),
+    )
+    with op.batch_alter_table("specimen_place", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_specimen_place_specimen_id"), ["specimen_id"], unique=False
+        )
+
+    op.create_table(
         "work_order",
         sa.Column(
             "id",
@@ -1556,6 +1631,46 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("bench_state IN ('received','held','technically_verified')"),
             postgresql_where=sa.text("bench_state IN ('received','held','technically_verified')"),
+        )
+
+    op.create_table(
+        "reception_decision",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column(
+            "specimen_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column(
+            "work_order_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("test_code", sa.String(), nullable=False),
+        sa.Column("verdict", sa.String(length=32), nullable=False),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided_by", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column(
+            "recollected_on_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.ForeignKeyConstraint(
+            ["recollected_on_id"],
+            ["specimen.id"],
+            name=op.f("fk_reception_decision_recollected_on_id"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["specimen_id"], ["specimen.id"], name=op.f("fk_reception_decision_specimen_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["work_order_id"], ["work_order.id"], name=op.f("fk_reception_decision_work_order_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_reception_decision")),
+    )
+    with op.batch_alter_table("reception_decision", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_reception_decision_specimen_id"), ["specimen_id"], unique=False
         )
 
     op.create_table(

@@ -10,6 +10,7 @@ import typer
 from lis.cli import (
     administration,
     bench,
+    catalog_check,
     demo,
     instrument_codes,
     instrument_traffic,
@@ -40,6 +41,7 @@ for module in (
     rules,
     users,
     administration,
+    catalog_check,
     instrument_codes,
     instrument_traffic,
     bench,

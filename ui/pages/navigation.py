@@ -1,4 +1,7 @@
-"""The header's entries: one table. An entry shows only to people who may open the page."""
+"""The header's entries: one table. An entry shows only to people who may open the page.
+
+What people open all day stands in the header; the rest stands behind "More", so that the header stays one line.
+"""
 
 from dataclasses import dataclass
 from typing import Final
@@ -15,24 +18,42 @@ class Entry:
     title: str  # key of lis.words
     permission: Permission
     key: str = ""
+    is_more: bool = False  # behind "More"
 
 
 NAVIGATION: Final = (
     Entry("/worklist", "ui.nav.worklist", Permission.SEE_WORKLIST, "KeyW"),
     Entry("/orders", "orderpage.title", Permission.ENTER_ORDERS, "KeyO"),
     Entry("/workplan", "workplanpage.title", Permission.SEE_WORKLIST, "KeyB"),
-    Entry("/outstanding", "workplanpage.outstanding", Permission.SEE_WORKLIST, "KeyT"),
+    Entry("/outstanding", "workplanpage.outstanding", Permission.SEE_WORKLIST, "KeyT", is_more=True),
     Entry("/lookup", "lookuppage.title", Permission.SEE_PATIENTS, "KeyL"),
-    Entry("/labels", "labels.title", Permission.ENTER_ORDERS),
-    Entry("/held", "heldpage.title", Permission.SEE_WORKLIST, "KeyE"),
-    Entry("/repeat-rules", "repeatpage.title", Permission.SEE_WORKLIST),
+    Entry("/labels", "labels.title", Permission.ENTER_ORDERS, is_more=True),
+    Entry("/held", "heldpage.title", Permission.SEE_WORKLIST, "KeyE", is_more=True),
+    Entry("/repeat-rules", "repeatpage.title", Permission.SEE_WORKLIST, is_more=True),
     Entry("/qc", "qc.title", Permission.SEE_QC, "KeyQ"),
     Entry("/instruments", "instruments.title", Permission.SEE_INSTRUMENTS, "KeyI"),
-    Entry("/routing", "routingpage.title", Permission.SEE_WORKLIST, "KeyR"),
-    Entry("/delivery", "delivery.title", Permission.SEE_INSTRUMENTS),
+    Entry("/routing", "routingpage.title", Permission.SEE_WORKLIST, "KeyR", is_more=True),
+    Entry("/delivery", "delivery.title", Permission.SEE_INSTRUMENTS, is_more=True),
     Entry("/patients", "ui.nav.patients", Permission.SEE_PATIENTS, "KeyP"),
-    Entry("/users", "ui.nav.users", Permission.MANAGE_USERS, "KeyU"),
+    Entry("/users", "ui.nav.users", Permission.MANAGE_USERS, "KeyU", is_more=True),
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """The entries as the header shows them."""
+
+    first: tuple[Entry, ...]
+    more: tuple[Entry, ...]
+
+
+def header_for(actor: Actor | None) -> Header:
+    """The header of one person. A single entry is not hidden: it would take as much room."""
+    entries = entries_for(actor)
+    more = tuple(entry for entry in entries if entry.is_more)
+    if len(more) < MORE_MIN:
+        return Header(first=entries, more=())
+    return Header(first=tuple(entry for entry in entries if not entry.is_more), more=more)
 
 
 def entries_for(actor: Actor | None) -> tuple[Entry, ...]:
@@ -41,6 +62,8 @@ def entries_for(actor: Actor | None) -> tuple[Entry, ...]:
         return ()
     return tuple(entry for entry in NAVIGATION if actor.may(entry.permission))
 
+
+MORE_MIN: Final = 2
 
 # Where each kind of work begins; the first page that a person may open.
 HOMES: Final = ("/worklist", "/qc", "/users", "/patients")

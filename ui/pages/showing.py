@@ -1,6 +1,6 @@
 """From values to HTML: the one place that renders a template.
 
-Every template gets: `say`, `language`, `actor`, `csrf`, `static`, `moment`, `day`, `entries` (header), `here`, and
+Every template gets: `say`, `language`, `actor`, `csrf`, `static`, `moment`, `day`, `header` (its entries), `here`, and
 the laboratory's name and zone. A visitor without a session gets a token for his forms in a cookie.
 """
 
@@ -21,7 +21,7 @@ from lis.api.deps import cookie_name, form_token, laboratory_of, language_of
 from lis.api.problems import sentence
 from lis.domain.errors import Refused
 from lis.words import Words
-from ui.pages.navigation import entries_for
+from ui.pages.navigation import entries_for, header_for
 
 FOLDER: Final = Path(__file__).resolve().parents[1]
 STATIC: Final = FOLDER / "static"
@@ -63,7 +63,8 @@ def show(
     words = Words(language_of(request))
     actor = getattr(request.state, "actor", None)
     zone = ZoneInfo(laboratory.settings.site[0].timezone)
-    entries = entries_for(actor if isinstance(actor, Actor) else None)
+    person = actor if isinstance(actor, Actor) else None
+    entries = entries_for(person)
     token = form_token(request)
     query = f"?{request.url.query}" if request.url.query else ""
     context: dict[str, Any] = {
@@ -77,7 +78,7 @@ def show(
         "zone": zone.key,
         "laboratory_name": laboratory.settings.laboratory.name,
         "is_demo": laboratory.is_demo,
-        "entries": entries,
+        "header": header_for(person),
         "places": {entry.key: entry.path for entry in entries if entry.key},
         "here": request.url.path,
         "here_with_query": request.url.path + query,

@@ -226,4 +226,6 @@ document.addEventListener("click", (event) => {
   const target = event.target instanceof Element ? event.target : null;
   const sheet = document.getElementById("keys");
   if (sheet && target?.closest("[data-keys]")) { toggleSheet(sheet, sheet.hidden); }
+  const more = document.querySelector("[data-more]");
+  if (more instanceof HTMLDetailsElement && !target?.closest("[data-more]")) { more.open = false; }
 });

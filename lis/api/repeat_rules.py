@@ -187,13 +187,8 @@ def count(body: CountBody, _actor: Verifier, laboratory: InLaboratory) -> CountM
 @router.post("/proposals", status_code=201, responses=REFUSALS)
 def propose(body: ProposeBody, actor: Verifier, laboratory: InLaboratory) -> ProposalModel:
     """Propose a version; a second person approves it after the count."""
-    with laboratory.store.unit(actor.login) as unit:
-        catalog = catalog_in_force(unit.session, unit.now)
-        return _model(
-            repeat_versions.propose(
-                unit, catalog, body.document, effective_from=body.effective_from
-            )
-        )
+    row = propose_document(laboratory, body.document, body.effective_from, login=actor.login)
+    return _model(row)
 
 
 @router.post("/proposals/{proposal_id}/dry-run", responses=REFUSALS)
@@ -209,9 +204,8 @@ def approve(
     proposal_id: int, body: SeenBody, actor: Verifier, laboratory: InLaboratory
 ) -> ProposalModel:
     """Put a proposed version in force; not by its author."""
-    with laboratory.store.unit(actor.login) as unit:
-        catalog = catalog_in_force(unit.session, unit.now)
-        return _model(repeat_versions.approve(unit, catalog, proposal_id, seen=body.row_version))
+    row = approve_proposal(laboratory, proposal_id, body.row_version, login=actor.login)
+    return _model(row)
 
 
 @router.post("/proposals/{proposal_id}/withdraw", responses=REFUSALS)
@@ -236,6 +230,28 @@ def resume(body: SwitchBody, actor: Verifier, laboratory: InLaboratory) -> None:
     """Let a stopped rule speak again."""
     with laboratory.store.unit(actor.login) as unit:
         repeat_versions.resume(unit, rule=body.rule, reason=body.reason)
+
+
+def propose_document(
+    laboratory: Laboratory,
+    document: Mapping[str, Any],
+    effective_from: datetime | None = None,
+    *,
+    login: str,
+) -> RepeatProposal:
+    """Propose a version, judged with the catalog in force."""
+    with laboratory.store.unit(login) as unit:
+        catalog = catalog_in_force(unit.session, unit.now)
+        return repeat_versions.propose(unit, catalog, document, effective_from=effective_from)
+
+
+def approve_proposal(
+    laboratory: Laboratory, proposal_id: int, seen: int, *, login: str
+) -> RepeatProposal:
+    """Put a proposal in force, judged again with the catalog in force."""
+    with laboratory.store.unit(login) as unit:
+        catalog = catalog_in_force(unit.session, unit.now)
+        return repeat_versions.approve(unit, catalog, proposal_id, seen=seen)
 
 
 def count_document(laboratory: Laboratory, document: Mapping[str, Any], days: int) -> DryRun:

@@ -8,7 +8,14 @@ from fastapi import APIRouter, Form, Query, Request, Response
 from lis.access import Actor
 from lis.api.deps import InLaboratory, Verifier, WorklistReader, laboratory_of
 from lis.api.problems import status_of
-from lis.api.repeat_rules import REASON_MAX, count_and_keep, show_made, show_rules
+from lis.api.repeat_rules import (
+    REASON_MAX,
+    approve_proposal,
+    count_and_keep,
+    propose_document,
+    show_made,
+    show_rules,
+)
 from lis.domain.document_fields import age_text
 from lis.domain.errors import Malformed, Refused
 from lis.domain.repeat_document import read_repeat_rules
@@ -16,7 +23,6 @@ from lis.domain.repeat_rules import NO_RULES
 from lis.domain.roles import Permission
 from lis.results import repeat_versions
 from lis.results.repeat_dry_run import DAYS_DEFAULT, DAYS_MAX
-from lis.store.definitions import catalog_in_force
 from ui.pages.showing import go, refusal_in_words, show
 
 DOCUMENT_MAX: Final = 500_000  # characters of one version
@@ -97,8 +103,7 @@ def propose(
     """Propose a version; what is wrong with it is said above the text, which stays."""
     try:
         read = _document(document)
-        with laboratory.store.unit(actor.login) as unit:
-            repeat_versions.propose(unit, catalog_in_force(unit.session, unit.now), read)
+        propose_document(laboratory, read, login=actor.login)
     except (Refused, Malformed) as problem:
         return _show(request, actor, problem=problem, entered=document)
     return go(f"{HERE}#proposals")
@@ -172,9 +177,7 @@ def approve(
 ) -> Response:
     """Put a proposal in force as the second person."""
     try:
-        with laboratory.store.unit(actor.login) as unit:
-            catalog = catalog_in_force(unit.session, unit.now)
-            repeat_versions.approve(unit, catalog, proposal_id, seen=seen)
+        approve_proposal(laboratory, proposal_id, seen, login=actor.login)
     except (Refused, Malformed) as problem:
         return _show(request, actor, problem=problem)
     return go(HERE)

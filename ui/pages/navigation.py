@@ -45,15 +45,20 @@ class Header:
 
     first: tuple[Entry, ...]
     more: tuple[Entry, ...]
+    chosen: Entry | None = None  # the open page, if it stands behind "More"
 
 
-def header_for(actor: Actor | None) -> Header:
+def header_for(actor: Actor | None, here: str) -> Header:
     """The header of one person. A single entry is not hidden: it would take as much room."""
     entries = entries_for(actor)
     more = tuple(entry for entry in entries if entry.is_more)
     if len(more) < MORE_MIN:
         return Header(first=entries, more=())
-    return Header(first=tuple(entry for entry in entries if not entry.is_more), more=more)
+    return Header(
+        first=tuple(entry for entry in entries if not entry.is_more),
+        more=more,
+        chosen=next((entry for entry in more if entry.path == here), None),
+    )
 
 
 def entries_for(actor: Actor | None) -> tuple[Entry, ...]:

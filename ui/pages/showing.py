@@ -78,7 +78,7 @@ def show(
         "zone": zone.key,
         "laboratory_name": laboratory.settings.laboratory.name,
         "is_demo": laboratory.is_demo,
-        "header": header_for(person),
+        "header": header_for(person, request.url.path),
         "places": {entry.key: entry.path for entry in entries if entry.key},
         "here": request.url.path,
         "here_with_query": request.url.path + query,

@@ -34,7 +34,7 @@ NAVIGATION: Final = (
     Entry("/instruments", "instruments.title", Permission.SEE_INSTRUMENTS, "KeyI"),
     Entry("/routing", "routingpage.title", Permission.SEE_WORKLIST, "KeyR", is_more=True),
     Entry("/delivery", "delivery.title", Permission.SEE_INSTRUMENTS, is_more=True),
-    Entry("/patients", "ui.nav.patients", Permission.SEE_PATIENTS, "KeyP"),
+    Entry("/patients", "ui.nav.patients", Permission.SEE_PATIENTS, "KeyP", is_more=True),
     Entry("/users", "ui.nav.users", Permission.MANAGE_USERS, "KeyU", is_more=True),
 )
 

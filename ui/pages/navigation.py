@@ -45,7 +45,7 @@ class Header:
 
     first: tuple[Entry, ...]
     more: tuple[Entry, ...]
-    chosen: Entry | None = None  # the open page, if it stands behind "More"
+    is_more_open: bool = False  # the page that is open stands behind "More"
 
 
 def header_for(actor: Actor | None, here: str) -> Header:
@@ -57,7 +57,7 @@ def header_for(actor: Actor | None, here: str) -> Header:
     return Header(
         first=tuple(entry for entry in entries if not entry.is_more),
         more=more,
-        chosen=next((entry for entry in more if entry.path == here), None),
+        is_more_open=any(entry.path == here for entry in more),
     )
 
 

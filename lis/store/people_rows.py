@@ -6,8 +6,8 @@ from sqlalchemy import Connection, ForeignKey, Index, UniqueConstraint, event
 from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import Mapped, Mapper, mapped_column
 
-from lis.domain.names import folded
 from lis.domain.accession import DEFAULT_PATTERN
+from lis.domain.names import folded
 from lis.store.base import Base, FoldedText, Key
 
 NAME_PARTS = ("family_name", "given_name", "middle_name")

@@ -29,7 +29,7 @@ def tube(opened):
     with Peer(opened.address("his")) as peer:
         reply = peer.ask(forged)
     assert says(reply) == "AA"
-    assert [line[:3] for line in reply.split(b"\r") if line] == [b"MSH", b"MSA", b"ORC"]
+    assert [line[:3] for line in reply.split(b"\r") if line] == [b"MSH", b"MSA", b"PID", b"ORC"]
     with opened.store.unit("anna") as unit:
         accession = unit.session.scalars(select(Specimen)).one().accession
         receive_specimen(unit, accession)

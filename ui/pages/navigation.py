@@ -25,7 +25,9 @@ NAVIGATION: Final = (
     Entry("/worklist", "ui.nav.worklist", Permission.SEE_WORKLIST, "KeyW"),
     Entry("/orders", "orderpage.title", Permission.ENTER_ORDERS, "KeyO"),
     Entry("/workplan", "workplanpage.title", Permission.SEE_WORKLIST, "KeyB"),
-    Entry("/outstanding", "workplanpage.outstanding", Permission.SEE_WORKLIST, "KeyT", is_more=True),
+    Entry(
+        "/outstanding", "workplanpage.outstanding", Permission.SEE_WORKLIST, "KeyT", is_more=True
+    ),
     Entry("/lookup", "lookuppage.title", Permission.SEE_PATIENTS, "KeyL"),
     Entry("/labels", "labels.title", Permission.ENTER_ORDERS, is_more=True),
     Entry("/held", "heldpage.title", Permission.SEE_WORKLIST, "KeyE", is_more=True),

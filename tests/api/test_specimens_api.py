@@ -142,3 +142,29 @@ def test_a_doctor_sees_the_tube_and_may_not_throw_it_away(
     doctor = open_browser("doctor")
     assert shown(doctor, tube["accession"])["version"] == tube["version"]
     assert do(doctor, tube, "dispose", reason="просто так").status_code == 403
+
+
+def send(browser: httpx.Client, tube: dict[str, Any], action: str, **fields: Any) -> httpx.Response:
+    token = browser.headers["x-csrf-token"]
+    address = f"/specimens/{tube['accession']}/{action}"
+    return browser.post(address, data={"csrf": token, "version": tube["version"]} | fields)
+
+
+def test_S35_the_page_shows_the_advice_and_takes_the_steps(
+    technician: httpx.Client, tube: dict[str, Any]
+):
+    page = technician.get(f"/specimens/{tube['accession']}")
+    assert page.status_code == 200
+    assert "Образцова" in page.text
+    assert "Reception, test by test" in page.text
+    words = {"test": ["GLU", "K"], "verdict": ["reject", "reject"], "reason": ["сгусток", ""]}
+    unsaid = send(technician, tube, "receive", **words)
+    assert unsaid.status_code == 422
+    assert "K: say why." in unsaid.text
+    done = send(technician, tube, "receive", **(words | {"reason": ["сгусток", "гемолиз"]}))
+    assert done.status_code == 303
+    assert "гемолиз" in technician.get(f"/specimens/{tube['accession']}").text
+    late = send(technician, tube, "dispose", reason="пуста")
+    assert late.status_code == 409
+    torn = send(technician, tube, "receive", test=["GLU"], verdict=[], reason=[])
+    assert torn.status_code == 422

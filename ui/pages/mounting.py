@@ -29,6 +29,7 @@ from ui.pages import (
     repeat_rules,
     routing,
     signing_in,
+    specimens,
     users,
     worklist,
     workplan,
@@ -41,7 +42,7 @@ PAGES = (
     *(signing_in, account, users, worklist, orders, qc, patients, receipt),
     *(labels, quarantine, message_lab, instruments, delivery),
     *(lookup, outstanding, workplan, repeat_rules),
-    *(held, identity),
+    *(held, identity, specimens),
 )
 
 # (method, path) of pages that need no session; everything else names what it requires.

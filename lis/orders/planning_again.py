@@ -1,8 +1,11 @@
 """The work orders of one order, made anew after it changed: what is not wanted any more is cancelled, what is missing is added.
 
 A test goes on a live tube of the same requisition that fits; only when there is none, a new tube is planned. An order
-that is held or revoked has no open work orders: the analyzers are told nothing of it.
+that is held or revoked has no open work orders: the analyzers are told nothing of it. A tube that is here already takes a
+test only if `add_on` finds nothing against it (S36).
 """
+
+from typing import Final
 
 from lis.domain.catalog import Catalog, Test
 from lis.domain.lifecycle import (
@@ -14,7 +17,9 @@ from lis.domain.lifecycle import (
     WorkOrderState,
 )
 from lis.orders.accession import new_accession
+from lis.orders.add_on import AgainstTube, TubeHere, judge_add_on
 from lis.orders.routing import container_of, usable_ul
+from lis.orders.stability import stay_since
 from lis.store.order_queries import (
     specimens_of_requisition,
     work_orders_of_requests,
@@ -22,6 +27,8 @@ from lis.store.order_queries import (
 )
 from lis.store.order_rows import Requisition, ServiceRequest, Specimen, WorkOrder
 from lis.store.unit import Unit
+
+_COUNTED_ELSEWHERE: Final = frozenset({AgainstTube.STORAGE_UNKNOWN, AgainstTube.VOLUME_UNKNOWN})
 
 
 def plan_again(unit: Unit, catalog: Catalog, request: ServiceRequest) -> None:
@@ -64,6 +71,7 @@ def _add(unit: Unit, catalog: Catalog, request: ServiceRequest, tests: list[Test
             if (tube.specimen_type, tube.container)
             in {(test.specimen_type, code), (test.specimen_type, "")}
             and _has_room(load[tube.id], test, usable_ul(container))
+            and (test.code in load[tube.id] or _may_join(unit, tube, test))
         )
         tube = next(fitting, None)
         if tube is None:
@@ -85,6 +93,26 @@ def _add(unit: Unit, catalog: Catalog, request: ServiceRequest, tests: list[Test
     unit.audit(
         "work_orders_planned", "ServiceRequest", request.id, after=[test.code for test in tests]
     )
+
+
+def _may_join(unit: Unit, tube: Specimen, test: Test) -> bool:
+    """Whether a tube that is here may take one more test (S36); of one still to come nothing is known.
+
+    Where it was kept since collection is not recorded for the whole time, so a stated limit must hold in the strictest
+    storage. The volume is counted with the container.
+    """
+    if tube.received_at is None:
+        return True
+    stay = stay_since(tube.collected_from, tube.collected_to, unit.now, None)
+    here = TubeHere(
+        state=tube.state,
+        specimen_type=tube.specimen_type,
+        storage=None,
+        stays=(stay,),
+        suspicion=tube.suspicion,
+    )
+    verdict = judge_add_on(test, here, at=unit.now)
+    return not set(verdict.against) - _COUNTED_ELSEWHERE
 
 
 def _load(unit: Unit, catalog: Catalog, tubes: list[Specimen]) -> dict[int, dict[str, int]]:

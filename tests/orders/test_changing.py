@@ -1,10 +1,11 @@
 """An order that changes gets the tubes and work orders it needs, and takes nothing from a tube that is full."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from lis.domain.catalog import Container
+from lis.domain.catalog import Container, Stability, Storage
 from lis.domain.lifecycle import SpecimenState, WorkOrderState
 from lis.orders.changing import hear_orders
 from lis.orders.entries import (
@@ -107,3 +108,29 @@ def test_a_hold_takes_the_work_off_the_analyzers_list_and_a_release_puts_it_back
     assert [tests for _, tests in tubes(store)] == [[]]
     say(catalog, (Verb.RELEASE, "O1", ""), stamp="3")
     assert [tests for _, tests in tubes(store)] == [["GLU"]]
+
+
+@pytest.mark.parametrize(
+    ("hours", "suspicion", "state", "expected"),
+    [
+        (1, "", SpecimenState.RECEIVED, [["ALT"]]),
+        (9, "", SpecimenState.RECEIVED, [[], ["ALT"]]),
+        (1, "perhaps another person", SpecimenState.RECEIVED, [[], ["ALT"]]),
+        (1, "", SpecimenState.EXHAUSTED, [[], ["ALT"]]),
+        (None, "", SpecimenState.RECEIVED, [[], ["ALT"]]),
+    ],
+)
+def test_S36_a_changed_test_joins_a_received_tube_only_if_nothing_speaks_against_it(
+    say, store, catalog, hours, suspicion, state, expected
+):
+    limits = tuple(Stability(storage=one, hours=8) for one in Storage)
+    alt = replace(catalog.tests["ALT"], stability=limits)
+    limited = replace(catalog, tests={**catalog.tests, "ALT": alt})
+    say(limited, (Verb.PLACE, "O1", "GLU"), stamp="1")
+    with store.unit("desk") as unit:
+        tube = unit.session.query(Specimen).one()
+        drawn = unit.now - timedelta(hours=hours) if hours else None
+        tube.collected_from = tube.collected_to = drawn
+        tube.received_at, tube.state, tube.suspicion = unit.now, state, suspicion
+    say(limited, (Verb.CHANGE, "O1", "ALT"), stamp="2")
+    assert [tests for _, tests in tubes(store)] == expected

@@ -20,7 +20,9 @@ from lis.store.unit import Store
 
 ACTOR: Final = "routing"
 _K = TypeVar("_K", bound=Hashable)
-AGAIN: Final = timedelta(seconds=30)
+AGAIN: Final = timedelta(
+    seconds=5
+)  # a tube that was just received does not wait longer for its analyzer
 
 
 class Router:

@@ -73,7 +73,8 @@ def route(
     reason: str = "",
 ) -> list[Routed]:
     """Choose an analyzer for each of these; what runs, is done or was cancelled is left alone."""
-    waiting = [one for one in orders if WORK_ORDER.allows(one.state, WorkOrderEvent.ROUTE)]
+    held = queries.hold_work_orders(unit.session, [one.id for one in orders])
+    waiting = [one for one in held if WORK_ORDER.allows(one.state, WorkOrderEvent.ROUTE)]
     if not waiting:
         return []
     devices = all_devices(unit.session)

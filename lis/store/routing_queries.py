@@ -97,6 +97,17 @@ def work_orders_by_ids(session: Session, keys: Collection[int]) -> list[WorkOrde
     return list(session.scalars(query.order_by(WorkOrder.id)))
 
 
+def hold_work_orders(session: Session, keys: Collection[int]) -> list[WorkOrder]:
+    """Work orders by key as they are now, held until the unit ends.
+
+    A link may be telling an analyzer of the same order: who only read it would write back an old state.
+    """
+    query = select(WorkOrder).where(WorkOrder.id.in_(tuple(keys))).order_by(WorkOrder.id)
+    return list(
+        session.scalars(query.with_for_update(), execution_options={"populate_existing": True})
+    )
+
+
 def pairs_at_devices(session: Session) -> list[tuple[int, str]]:
     """(device, test) of everything that lies at an analyzer now."""
     query = select(WorkOrder.device_id, WorkOrder.test_code).where(

@@ -146,6 +146,7 @@ def test_the_receipt_page_is_accessible_and_fits_a_phone(
 
 def test_a_doctor_finds_a_patient_by_keyboard(running: Running, page: Page):
     log_in(page, running.address, "doctor", path="/account")
+    expect(page.locator("html[data-shell=ready]")).to_be_attached()
     page.keyboard.press("g")
     page.keyboard.press("p")
     expect(page.locator("input[name=find]")).to_be_focused()

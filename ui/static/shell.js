@@ -229,3 +229,5 @@ document.addEventListener("click", (event) => {
   const more = document.querySelector("[data-more]");
   if (more instanceof HTMLDetailsElement && !target?.closest("[data-more]")) { more.open = false; }
 });
+
+document.documentElement.dataset.shell = "ready"; // the keys work from here on

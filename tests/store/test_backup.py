@@ -111,7 +111,9 @@ def test_a_tampered_chain_is_backed_up_and_named(full: Store, target_url: str, t
 def test_a_restore_that_misses_rows_says_which(sqlite_store: Store, tmp_path: Path):
     report = backup(sqlite_store.url, tmp_path / "lis.backup", clock=sqlite_store.clock)
     with sqlite3.connect(report.path) as connection:
-        connection.execute("INSERT INTO site (name, timezone, accession) VALUES ('x', 'UTC', 'YYNNNNNNN')")
+        connection.execute(
+            "INSERT INTO site (name, timezone, accession) VALUES ('x', 'UTC', 'YYNNNNNNN')"
+        )
     connection.close()
     restored = restore(report.path, f"sqlite:///{tmp_path / 'r.db'}", clock=sqlite_store.clock)
     assert restored.differences == ("site: 0 rows backed up, 1 restored",)
